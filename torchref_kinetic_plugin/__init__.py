@@ -1,0 +1,34 @@
+"""Kinetic refinement of time-resolved crystallographic series with TorchRef."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torchref_kinetic_plugin.occupancies import (
+        occupancies_kinetics,
+        occupancies_kinetics_multiexperiment,
+        occupancy_unrestrained,
+    )
+
+__version__ = "0.1.0"
+
+#: Where each public name lives; imported on first use, so that importing the package costs nothing.
+_PUBLIC = {
+    "occupancies_kinetics": "torchref_kinetic_plugin.occupancies",
+    "occupancies_kinetics_multiexperiment": "torchref_kinetic_plugin.occupancies",
+    "occupancy_unrestrained": "torchref_kinetic_plugin.occupancies",
+}
+
+__all__ = [
+    "occupancies_kinetics",
+    "occupancies_kinetics_multiexperiment",
+    "occupancy_unrestrained",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(importlib.import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

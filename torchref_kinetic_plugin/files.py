@@ -1,0 +1,99 @@
+"""Files that are whole or absent: atomic write, lock, hash."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from torchref_kinetic_plugin.errors import FileError, LockedError
+
+_BLOCK = 1 << 20
+
+
+@contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a temporary name beside ``path``; it becomes ``path`` when the block ends well.
+
+    The name keeps the suffix, so that libraries which choose a format by it still do. When the block
+    raises, the temporary file is removed and ``path`` is as it was.
+
+    Raises
+    ------
+    FileError
+        When the directory does not exist or cannot be written.
+    """
+    target = Path(path)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{target.stem}-", suffix=target.suffix, dir=target.parent)
+    except OSError as error:
+        raise FileError(f"cannot write {str(target)!r}: {error.strerror}") from error
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        _flush(temporary)
+        # mkstemp makes private files; a result should have the permissions any new file gets.
+        mask = os.umask(0)
+        os.umask(mask)
+        temporary.chmod(0o666 & ~mask)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write a UTF-8 text file atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def lock(directory: str | os.PathLike[str]) -> Iterator[None]:
+    """Hold a directory for one run; the lock dies with the process.
+
+    Raises
+    ------
+    LockedError
+        When another process holds it.
+    """
+    path = Path(directory) / ".lock"
+    try:
+        file = path.open("a+")
+    except OSError as error:
+        raise FileError(f"cannot lock {str(directory)!r}: {error.strerror}") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            owner = file.read().strip() or "unknown"
+            raise LockedError(
+                f"{str(directory)!r} is in use by another run (process {owner}); wait for it, or choose "
+                "another output directory"
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def sha256(path: str | os.PathLike[str]) -> str:
+    """Hexadecimal SHA-256 of a file's content."""
+    digest = hashlib.sha256()
+    try:
+        with Path(path).open("rb") as file:
+            while block := file.read(_BLOCK):
+                digest.update(block)
+    except OSError as error:
+        raise FileError(f"cannot read {str(path)!r}: {error.strerror}") from error
+    return digest.hexdigest()
