@@ -1,0 +1,1 @@
+"""Populations of kinetic states: rate matrix, propagation, response, parameters, priors."""

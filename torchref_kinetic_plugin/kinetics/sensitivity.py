@@ -1,0 +1,48 @@
+"""Exact Jacobians of a model's output with respect to its refined parameters."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import forward_ad
+from torch.func import functional_call
+
+
+def is_differentiated(tensor: Tensor) -> bool:
+    """Whether a derivative along a tensor is wanted, in either mode of differentiation."""
+    return tensor.requires_grad or forward_ad.unpack_dual(tensor).tangent is not None  # type: ignore[no-untyped-call]
+
+
+def refined_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
+    """Parameters of a model that are refined, by name, each once."""
+    return {name: p for name, p in model.named_parameters() if p.requires_grad}
+
+
+def jacobian(model: nn.Module) -> tuple[Tensor, Tensor]:
+    """Output of a model and its derivatives, one forward pass with tangents per refined number.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Called without arguments, returns one tensor.
+
+    Returns
+    -------
+    value : Tensor
+        The output, any shape.
+    derivatives : Tensor
+        (*shape of value, n_refined), in the order of `refined_parameters`, their entries flattened.
+    """
+    columns = []
+    with torch.no_grad():
+        value: Tensor = model()
+    for name, parameter in refined_parameters(model).items():
+        for entry in range(parameter.numel()):
+            direction = torch.zeros_like(parameter).flatten()
+            direction[entry] = 1.0
+            with forward_ad.dual_level():
+                dual = forward_ad.make_dual(parameter.detach(), direction.reshape(parameter.shape))  # type: ignore[no-untyped-call]
+                output = functional_call(model, {name: dual}, ())
+                tangent = forward_ad.unpack_dual(output).tangent  # type: ignore[no-untyped-call]
+                columns.append(torch.zeros_like(value) if tangent is None else tangent.detach().clone())
+    return value, torch.stack(columns, dim=-1) if columns else value.new_zeros(*value.shape, 0)
