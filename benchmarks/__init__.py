@@ -1,0 +1,1 @@
+"""Times beside the framework's own kinetic module, in one process."""
