@@ -73,7 +73,9 @@ def _mesh(rates: Tensor, width: float) -> tuple[Tensor, Tensor]:
     fastest = float(rates.sum(0).max()) * width
     ratio = _panel_ratio((rates > 0.0).cpu().numpy().tobytes(), rates.shape[0])
     widest = _PANEL_WIDTH / (1.0 - 1.0 / ratio)
-    n_graded = max(1, math.ceil(math.log(max(2.0 * fastest * widest, 1.0)) / math.log(ratio)))
+    # The panel at the trigger must resolve the fastest rate, and the Gaussian.
+    smallest = min(_PANEL_WIDTH, 0.5 / fastest if fastest > 0.0 else math.inf)
+    n_graded = max(1, math.ceil(math.log(widest / smallest) / math.log(ratio)))
     nodes, weights = _graded_mesh(n_graded, ratio)
     return nodes.to(rates), weights.to(rates)
 

@@ -27,6 +27,8 @@ _MAX_ITERATIONS = 200
 #: Costs that differ by less are the same minimum; a start is not needed more once so many agree on the best.
 _SAME_COST = 1e-3
 _ENOUGH_AGREE = 2
+#: Absolute rounding of the derivative of an occupancy.
+_SLOPE_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class CurveFit:
         Cost that each start reached, in the order of the starts.
     covariance : ndarray
         (n_refined, n_refined) of the raw parameters (ln k, logit eta, ...), the inverse of the
-        Gauss-Newton Hessian; infinite where the data do not determine them.
+        Gauss-Newton Hessian; variances are infinite where the data do not determine them.
     names : tuple of str
         Names of the refined parameters, in the order of the covariance.
     """
@@ -128,7 +130,7 @@ def fit_occupancies(
     """Fit the refined parameters of a model to occupancies, by second-order steps from several starts.
 
     The first start is the model as it is, the second where the times can observe the rates, the others
-    drawn over the observable window (scrambled Sobol). It ends when two starts agree on the best minimum.
+    drawn over the observable window (Latin hypercube). It ends when two starts agree on the best minimum.
     A rate that starts far outside the window leaves no trace in the occupancies, so one start is not enough.
 
     Parameters
@@ -179,8 +181,10 @@ def fit_occupancies(
     assert best is not None
     problem.set(best)
     hessian = problem.terms(best)[2]
+    # What the derivatives of all occupancies together leave below their own rounding is not determined.
+    floor = target.numel() * (_SLOPE_ROUNDING / float(spread.min())) ** 2
     _log.info("%d of %d starts reached the best minimum", sum(c - min(costs) < _SAME_COST for c in costs), len(costs))
-    return CurveFit(min(costs), tuple(costs), _inverse(hessian), tuple(problem.parameters))
+    return CurveFit(min(costs), tuple(costs), _inverse(hessian, floor), tuple(problem.parameters))
 
 
 def _descend(problem: _Problem, start: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
@@ -210,7 +214,7 @@ def _starts(problem: _Problem, n_starts: int, seed: int) -> list[NDArray[np.floa
         return starts
     delays = (model.time - model.kinetics.time_zero.number).numpy()
     first, last = observable_window(delays)
-    draws = qmc.Sobol(len(rates), seed=seed).random(max(n_starts - 2, 1))
+    draws = qmc.LatinHypercube(len(rates), seed=seed).random(max(n_starts - 2, 1))
     suggested = starting_rates(model.scheme, delays)
     tables = [suggested]
     tables += [
@@ -225,13 +229,15 @@ def _starts(problem: _Problem, n_starts: int, seed: int) -> list[NDArray[np.floa
     return starts
 
 
-def _inverse(hessian: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Inverse of a Hessian; infinite along what it does not determine."""
-    scale = np.sqrt(np.diag(hessian))
-    if not bool((scale > 0.0).all()):
-        return np.full_like(hessian, np.inf)
-    values, vectors = np.linalg.eigh(hessian / np.outer(scale, scale))
-    if values[0] <= len(values) * np.finfo(float).eps * values[-1]:
-        return np.full_like(hessian, np.inf)
-    inverse: NDArray[np.float64] = (vectors / values) @ vectors.T / np.outer(scale, scale)
-    return inverse
+def _inverse(hessian: NDArray[np.float64], floor: float) -> NDArray[np.float64]:
+    """Inverse of a Hessian; the variance of what has a curvature below ``floor`` is infinite."""
+    known = np.diag(hessian) > floor
+    covariance = np.diag(np.where(known, 0.0, np.inf))
+    part = hessian[np.ix_(known, known)]
+    scale = np.sqrt(np.diag(part))
+    values, vectors = np.linalg.eigh(part / np.outer(scale, scale))
+    if values.size and values[0] <= len(values) * np.finfo(float).eps * values[-1]:
+        # Only combinations are determined; which ones is a question for the identifiability analysis.
+        return np.diag(np.full(len(hessian), np.inf))
+    covariance[np.ix_(known, known)] = (vectors / values) @ vectors.T / np.outer(scale, scale)
+    return covariance
