@@ -111,7 +111,7 @@ def test_activation_may_vary_between_timepoints_about_a_common_value():
     assert ratio == pytest.approx(
         torch.sigmoid(torch.tensor(0.2)).item() / torch.sigmoid(torch.tensor(-0.2)).item(), rel=1e-6
     )
-    assert float(m.get_regularization_loss()) == pytest.approx(1.0)
+    assert m.get_regularization_loss().item() == pytest.approx(1.0)
     # Unmeasured times have the common activation.
     torch.testing.assert_close(m.occupancies_at([3.0])[:, 0], m()[:, 2])
 
