@@ -1,0 +1,89 @@
+"""A simulated series as files: one MTZ for each dataset and ``truth.json``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import gemmi
+import numpy as np
+
+from torchref_kinetic_plugin.errors import FileError
+from torchref_kinetic_plugin.files import atomic_path
+from torchref_kinetic_plugin.simulation.series import SimulatedDataset, SimulatedSeries
+from torchref_kinetic_plugin.simulation.truth import Truth, truth_of, write_truth
+
+#: Columns of each MTZ: label and type. A free reflection has the flag 1.
+COLUMNS = (("F-obs", "F"), ("SIGF-obs", "Q"), ("R-free-flags", "I"))
+
+
+def write_series(
+    series: SimulatedSeries,
+    directory: str | os.PathLike[str],
+    *,
+    truth_path: str | os.PathLike[str] | None = None,
+    kinetics: Mapping[str, Any] | None = None,
+    structure_files: Mapping[str, str] | None = None,
+) -> Truth:
+    """Write ``NAME.mtz`` for each dataset, and the truth; existing files are replaced.
+
+    Reflections that were not measured are absent from the file.
+
+    Parameters
+    ----------
+    series : SimulatedSeries
+        What to write.
+    directory : path
+        Where to; made when absent.
+    truth_path : path, optional
+        Where to write the truth; by default ``truth.json`` in the directory.
+    kinetics, structure_files : mapping, optional
+        What the truth says of the occupancies and the structures; see `truth_of`.
+
+    Returns
+    -------
+    Truth
+        As written.
+
+    Raises
+    ------
+    FileError
+        When the directory cannot be made or written.
+    """
+    target = Path(directory)
+    truth_file = target / "truth.json" if truth_path is None else Path(truth_path)
+    for folder in (target, truth_file.parent):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise FileError(f"cannot make the directory {str(folder)!r}: {error.strerror}") from error
+    truth = truth_of(series, kinetics=kinetics, structure_files=structure_files)
+    for dataset in series.datasets:
+        with atomic_path(target / f"{dataset.name}.mtz") as temporary:
+            _mtz(series, dataset).write_to_file(str(temporary))
+    write_truth(truth, truth_file)
+    return truth
+
+
+def _mtz(series: SimulatedSeries, dataset: SimulatedDataset) -> gemmi.Mtz:
+    mtz = gemmi.Mtz(with_base=True)
+    mtz.title = f"simulated: {dataset.name}"
+    mtz.spacegroup = series.reflections.space_group
+    mtz.set_cell_for_all(series.reflections.cell)
+    mtz.add_dataset(dataset.name)
+    for label, kind in COLUMNS:
+        mtz.add_column(label, kind)
+    measured = dataset.measured
+    rows = np.column_stack(
+        [
+            series.reflections.hkl[measured],
+            dataset.amplitude[measured],
+            dataset.sigma_amplitude[measured],
+            series.free[measured],
+        ]
+    )
+    mtz.set_data(rows.astype(np.float32))
+    mtz.history = ["simulated by torchref-kinetic-plugin"]
+    return mtz
