@@ -63,6 +63,14 @@ class ShapeError(InputError):
     """An array of the wrong shape."""
 
 
+class CrystalError(InputError):
+    """A structure or dataset that cannot be put in the data's crystal."""
+
+
+class ScalingError(InputError):
+    """Scales that the data do not determine, or that do not describe them."""
+
+
 class StateError(InputError):
     """A saved state that cannot be loaded: another version, another model, or incomplete."""
 

@@ -1,0 +1,84 @@
+"""Absolute scale and bulk solvent through TorchRef."""
+
+from __future__ import annotations
+
+import gemmi
+import numpy as np
+import pytest
+import torch
+
+from tests.unit.bridge import crystals
+from torchref_kinetic_plugin.bridge import (
+    Crystal,
+    StructureFactorBank,
+    fit_absolute_scale,
+    fit_relative_scales,
+    fit_scales_to_model,
+    mixture_amplitudes,
+    one_grid,
+    with_solvent,
+)
+from torchref_kinetic_plugin.errors import ScalingError
+
+
+def r_factor(observed: np.ndarray, calculated: np.ndarray) -> float:
+    return float(np.abs(observed - calculated).sum() / observed.sum())
+
+
+def test_known_scale_and_solvent_with_indices_anywhere() -> None:
+    where = crystals.crystal("P 43 21 2")
+    hkl = crystals.reflections(where, 1.7)
+    random = np.random.default_rng(0)
+    order = random.permutation(len(hkl))
+    hkl = np.stack([-hkl[order, 1], hkl[order, 0], hkl[order, 2]], axis=1)  # a four-fold axis, about c
+    bank = StructureFactorBank([crystals.structure(where, n_residues=12)], hkl, where)
+    atoms, masks = bank.structure_factors()[0], bank.mask_structure_factors()[0]
+    s2 = where.resolution(hkl) ** -2.0
+    total = atoms + torch.as_tensor(0.4 * np.exp(-30.0 * s2 / 4.0)) * masks
+    amplitudes = 3.0 * np.exp(-5.0 * s2 / 4.0) * total.abs().numpy()
+    free = random.uniform(size=len(hkl)) < 0.05
+    missing = random.uniform(size=len(hkl)) < 0.1
+    given = np.where(missing, np.nan, amplitudes)
+    found = fit_absolute_scale(given, 0.01 * given + 0.1, hkl, where, atoms=atoms, masks=masks, free=free)
+    assert found.r_work < 0.02
+    assert found.r_free < 0.02
+    assert found.k_sol == pytest.approx(0.4, rel=0.15)
+    again = found.scale * np.abs((atoms + torch.as_tensor(found.mask_scale) * masks).numpy())
+    assert r_factor(amplitudes[missing], again[missing]) < 0.02
+    with pytest.raises(ScalingError, match="only 37 reflections"):
+        fit_absolute_scale(
+            np.where(np.arange(len(hkl)) < 40, amplitudes, np.nan),
+            given,
+            hkl,
+            where,
+            atoms=atoms,
+            masks=masks,
+        )
+
+
+def test_lysozyme_r_factors_are_the_framework_s(lysozyme) -> None:
+    names = ("apo_20ns_dark1", "apo_20ns_light")
+    files = [gemmi.read_mtz_file(str(lysozyme / f"{name}.mtz")) for name in names]
+    arrays = [np.array(file.array, dtype=np.float64) for file in files]
+    where = Crystal(files[0].cell, files[0].spacegroup)
+    data = one_grid([(a[:, :3].astype(np.int32), a[:, 3], a[:, 4]) for a in arrays], where, names)
+    flags = one_grid([(a[:, :3].astype(np.int32), a[:, 5], np.ones(len(a))) for a in arrays], where, names)
+    free = np.nanmin(flags.amplitudes, axis=0) == 0.0
+    bank = StructureFactorBank([gemmi.read_structure(str(lysozyme / "laser_off.pdb"))], data.hkl, where)
+    atoms, masks = bank.structure_factors(), bank.mask_structure_factors()
+    absolute = fit_absolute_scale(
+        data.amplitudes[0], data.sigmas[0], data.hkl, where, atoms=atoms[0], masks=masks[0], free=free
+    )
+    assert absolute.r_work < 0.1645
+    assert absolute.r_free < 0.1795
+    assert 0.3 < absolute.k_sol < 0.45
+    relative = fit_relative_scales(data.amplitudes, data.sigmas, data.hkl, where, use=~free, names=names)
+    components = with_solvent(atoms, masks, torch.as_tensor(absolute.mask_scale))
+    scale = torch.as_tensor(absolute.scale * relative.values(data.hkl))
+    model = mixture_amplitudes(torch.ones(1, 2), components, scale).numpy()
+    against = fit_scales_to_model(data.amplitudes, data.sigmas, model, data.hkl, where, use=~free, names=names)
+    refined = model * against.values(data.hkl)
+    seen = data.present[1]
+    for amplitudes, work, test in ((model, 0.1655, 0.182), (refined, 0.1650, 0.182)):
+        assert r_factor(data.amplitudes[1, seen & ~free], amplitudes[1, seen & ~free]) < work
+        assert r_factor(data.amplitudes[1, seen & free], amplitudes[1, seen & free]) < test
