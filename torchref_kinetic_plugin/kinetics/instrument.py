@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from torchref_kinetic_plugin.kinetics.constraints import Positive
+from torchref_kinetic_plugin.kinetics.flow import time_derivative
 from torchref_kinetic_plugin.kinetics.parameters import ScalarParameter
-from torchref_kinetic_plugin.kinetics.propagation import propagate, time_derivative
+from torchref_kinetic_plugin.kinetics.propagation import propagate
 from torchref_kinetic_plugin.kinetics.response import convolved_populations
 from torchref_kinetic_plugin.kinetics.sensitivity import is_differentiated
 

@@ -215,6 +215,10 @@ class RateNetwork(nn.Module):
             if present is own:
                 self.rates[other] = parameter
 
+    def factor(self, name: str) -> float:
+        """Rate of a finite transition in units of its parameter; 1 unless it is tied by a factor."""
+        return self._factors[list(self.rates).index(name)].item()
+
     def efficiency_parameters(self) -> dict[str, ScalarParameter]:
         """Parameter of the efficiency of each finite transition."""
         return {name: p for name, p in self.efficiencies.items() if isinstance(p, ScalarParameter)}

@@ -16,13 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from torchref_kinetic_plugin.kinetics.propagation import (
-    build_chain,
-    propagate,
-    relax,
-    time_derivative,
-    time_derivative_with_noise,
-)
+from torchref_kinetic_plugin.kinetics.flow import relax, time_derivative, time_derivative_with_noise
+from torchref_kinetic_plugin.kinetics.propagation import build_chain, propagate
 from torchref_kinetic_plugin.kinetics.sensitivity import is_differentiated
 from torchref_kinetic_plugin.kinetics.stationary import strong_components
 

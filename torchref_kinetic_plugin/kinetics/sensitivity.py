@@ -40,8 +40,10 @@ def jacobian(model: nn.Module) -> tuple[Tensor, Tensor]:
         for entry in range(parameter.numel()):
             direction = torch.zeros_like(parameter).flatten()
             direction[entry] = 1.0
-            with forward_ad.dual_level():
-                dual = forward_ad.make_dual(parameter.detach(), direction.reshape(parameter.shape))  # type: ignore[no-untyped-call]
+            with torch.no_grad(), forward_ad.dual_level():
+                # It stands in for the parameter, so it must look refined to a model that asks.
+                primal = parameter.detach().requires_grad_()
+                dual = forward_ad.make_dual(primal, direction.reshape(parameter.shape))  # type: ignore[no-untyped-call]
                 output = functional_call(model, {name: dual}, ())
                 tangent = forward_ad.unpack_dual(output).tangent  # type: ignore[no-untyped-call]
                 columns.append(torch.zeros_like(value) if tangent is None else tangent.detach().clone())

@@ -45,8 +45,7 @@ class ParameterControl(abc.ABC):
         """
         self._rate(transition, "set_rate_constant")
         network = self.kinetics.network
-        names = [step.name for step in self.scheme.finite_steps]
-        factor = float(network._factors[names.index(transition)])
+        factor = network.factor(transition)
         parameter = network.rate_parameters()[transition]
         parameter.set(value / factor if factor != 1.0 else value)
 

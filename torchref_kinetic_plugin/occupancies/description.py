@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
+from torchref_kinetic_plugin.kinetics.model import KineticModel
 from torchref_kinetic_plugin.occupancies.identifiability import refined_efficiencies
 
-if TYPE_CHECKING:
-    from torchref_kinetic_plugin.occupancies.kinetic import occupancies_kinetics
 
-
-def describe(model: occupancies_kinetics) -> str:
+def describe(model: KineticModel, time_unit: str | None) -> str:
     """Describe scheme, rates, efficiencies, response and activation, one a line; frozen ones are marked."""
-    unit = model.time_unit or "time unit"
+    unit = time_unit or "time unit"
     scheme = model.scheme
     lines = [f"Kinetic scheme {scheme.chart.text}" + (" (light-activated)" if scheme.light_activated else "")]
     lines.append(f"{'transition':<14}{'k / (1/' + unit + ')':>18}{'1/k / ' + unit:>18}{'efficiency':>14}")
-    efficiencies, free = model.get_efficiencies(), refined_efficiencies(model.kinetics)
-    rates = model.kinetics.network.rate_parameters()
-    for name, rate in model.get_rate_constants().items():
+    efficiencies, free = model.efficiencies(), refined_efficiencies(model)
+    rates = model.network.rate_parameters()
+    for name, rate in model.rate_constants().items():
         rate_mark = "*" if name in rates and rates[name].frozen else " "
         efficiency_mark = " " if name in free else "*"
         lines.append(
             f"{name:<14}{_number(rate):>17}{rate_mark}{_number(1.0 / rate):>17} "
             f"{_number(efficiencies[name]):>13}{efficiency_mark}"
         )
-    for name, parameter in model.kinetics.instrument_parameters().items():
+    for name, parameter in model.instrument_parameters().items():
         label = {"width": "instrument width (sigma)", "time_zero": "time zero"}[name]
         lines.append(f"{label:<32}{_number(parameter.number):>17}{'*' if parameter.frozen else ' '} {unit}")
-    activation = model.kinetics.activation
+    activation = model.activation
     mark = "*" if activation.common.frozen else " "
     spread = "" if activation.deviations is None else f" varying by {activation.spread:g} (logit) between timepoints"
     lines.append(f"{'activation':<32}{_number(activation.common.number):>17}{mark}{spread}")

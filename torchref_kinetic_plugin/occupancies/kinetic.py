@@ -187,7 +187,7 @@ class occupancies_kinetics(ParameterControl, Float64Module):
             for remark in self.remarks():
                 _log.warning(remark)
         if verbose > 1:
-            _log.info(describe(self))
+            _log.info(describe(self.kinetics, time_unit))
 
     def forward(self) -> Tensor:
         """Occupancies at the measured timepoints.
@@ -244,7 +244,7 @@ class occupancies_kinetics(ParameterControl, Float64Module):
 
     def print_parameters(self) -> None:
         """Print the parameters as a table."""
-        print(describe(self))
+        print(describe(self.kinetics, self.time_unit))
 
     def state_dict_kinetics(self) -> dict[str, Any]:
         """Everything needed to build this model anew, as plain values and tensors."""

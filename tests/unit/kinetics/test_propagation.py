@@ -5,7 +5,8 @@ import pytest
 import scipy.linalg
 import torch
 
-from torchref_kinetic_plugin.kinetics.propagation import build_chain, propagate, relax, time_derivative
+from torchref_kinetic_plugin.kinetics.flow import relax, time_derivative
+from torchref_kinetic_plugin.kinetics.propagation import build_chain, propagate
 
 
 def rate_matrix(n, edges):
