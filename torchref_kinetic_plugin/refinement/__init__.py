@@ -1,0 +1,1 @@
+"""Forward model, objective and fits."""
