@@ -5,6 +5,7 @@ import pytest
 
 from tests.reference.cases import CASES, WIDTHS, gradient_errors, population_errors
 from tests.reference.exact import Modes, derivative
+from tests.reference.oracle import convolved_populations
 
 BY_NAME = {case.name: case for case in CASES}
 
@@ -42,3 +43,17 @@ def test_the_reference_against_closed_forms():
     integral = mp.quad(lambda s: mp.exp(-2 * s) * mp.npdf(mp.mpf("0.3") - s, 0, mp.mpf("0.5")), [0, 0.3, 2, 10])
     assert abs(decay.at(mp.mpf("0.3"), mp.mpf("0.5"))[0] - integral - mp.erfc(mp.mpf("0.6") / mp.sqrt(2)) / 2) < 1e-25
     assert abs(derivative(lambda v: [mp.exp(v)], 1)[0] - mp.e) < 1e-30
+
+
+@pytest.mark.parametrize("sigma", ["0.001", "0.7", "200"])
+def test_the_reference_against_another(sigma):
+    """Modes of the rate matrix and the inverse of its Laplace transform have nothing in common but the answer."""
+    edges = [(0, 1, 2.0), (1, 0, 0.5), (1, 2, 2.0), (2, 3, 2.0), (3, 1, 0.25), (2, 4, 1e-3)]
+    before, after = [1, 0, 0, 0, 0], [0.5, 0.5, 0, 0, 0]
+    modes = Modes(5, edges, before, after, equal=2)
+    with mp.workdps(60):
+        width = mp.mpf(sigma)
+        times = [-2 * width, 0, width / 3, 1, 10, 1000]
+        for time, row in zip(times, convolved_populations(edges, before, after, times, width), strict=True):
+            for one, other in zip(modes.at(time, width), row, strict=True):
+                assert abs(one - other) < mp.mpf("1e-40")
