@@ -213,6 +213,10 @@ class occupancies_kinetics(ParameterControl, Float64Module):
         """Occupancies at any times (n_structures, n_times), with the common activation."""
         return self._mapping_matrix @ self.populations_at(times).T
 
+    def reference_occupancies(self) -> Tensor:
+        """Occupancies (n_structures,) before the trigger, as references have them."""
+        return self._mapping_matrix @ self.kinetics.network.before
+
     def get_regularization_loss(self) -> Tensor:
         """Sum of all priors, a scalar with gradients to what they restrain."""
         return sum_of_priors(self)
