@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy.special import ive
 
 from torchref_kinetic_plugin.errors import ParameterError, ShapeError
 from torchref_kinetic_plugin.refinement.common_error import CommonErrorLikelihood
@@ -33,6 +34,11 @@ def draw(n_times, n_reflections, noise, error=0.25, signal=0.1, random=RANDOM):
     return [torch.from_numpy(v) for v in (mixture, intensity, sigma, variance, centric)]
 
 
+def likelihood_of(data):
+    _, intensity, sigma, _, centric = data
+    return CommonErrorLikelihood(intensity, sigma, centric)
+
+
 def brute_force(mixture, intensity, sigma, variance, centric, n=1201):
     """The integral over E on a fine Cartesian grid, one reflection."""
     span = 7.0 * math.sqrt(variance)
@@ -58,7 +64,7 @@ def brute_force(mixture, intensity, sigma, variance, centric, n=1201):
 def test_agrees_with_brute_force(noise, typical, worst):
     data = draw(4, 60, noise, random=np.random.default_rng(1))
     data[1][2, ::7] = math.nan
-    computed = CommonErrorLikelihood(*data[1:])(data[0]).numpy()
+    computed = likelihood_of(data)(data[0], data[3]).numpy()
     arrays = [v.numpy() for v in data]
     exact = [
         brute_force(arrays[0][:, h], arrays[1][:, h], arrays[2][:, h], arrays[3][h], arrays[4][h]) for h in range(60)
@@ -72,31 +78,92 @@ def test_a_missing_observation_counts_nowhere():
     mixture, intensity, sigma, variance, centric = draw(4, 20, 0.1)
     with_gap = intensity.clone()
     with_gap[3] = math.nan
-    gap = CommonErrorLikelihood(with_gap, sigma, variance, centric)(mixture)
-    without = CommonErrorLikelihood(intensity[:3], sigma[:3], variance, centric)(mixture[:3])
+    gap = CommonErrorLikelihood(with_gap, sigma, centric)(mixture, variance)
+    without = CommonErrorLikelihood(intensity[:3], sigma[:3], centric)(mixture[:3], variance)
     torch.testing.assert_close(gap, without)
 
 
+def test_a_reflection_that_no_dataset_has_counts_nothing():
+    mixture, intensity, sigma, variance, centric = draw(4, 20, 0.1)
+    intensity[:, 3] = math.nan
+    value = CommonErrorLikelihood(intensity, sigma, centric)(mixture, variance)
+    assert value[3].item() == pytest.approx(0.0, abs=1e-3)
+    assert torch.isfinite(value).all()
+
+
+def test_scale_and_inflation_are_those_of_the_measurement():
+    mixture, intensity, sigma, variance, centric = draw(4, 30, 0.1)
+    scale = torch.from_numpy(RANDOM.normal(0.0, 0.3, mixture.shape))
+    inflation = torch.from_numpy(RANDOM.normal(0.0, 0.3, mixture.shape))
+    square = torch.exp(2.0 * scale)
+    value = CommonErrorLikelihood(intensity * square, sigma * square, centric)(mixture, variance, scale, inflation)
+    plain = CommonErrorLikelihood(intensity, sigma * torch.exp(inflation), centric)(mixture, variance)
+    torch.testing.assert_close(value, plain - 2.0 * scale.sum(0))
+
+
 def test_blocks_change_nothing(monkeypatch):
-    mixture, *rest = draw(3, 50, 0.1)
-    likelihood = CommonErrorLikelihood(*rest)
-    mixture.requires_grad_()
-    whole = likelihood(mixture)
-    (gradient,) = torch.autograd.grad(whole.sum(), mixture)
-    monkeypatch.setattr("torchref_kinetic_plugin.refinement.common_error._BLOCK_NUMBERS", 33 * 3 * 7 * 7)
-    parts = likelihood(mixture)
-    torch.testing.assert_close(parts, whole, rtol=1e-14, atol=1e-14)
-    torch.testing.assert_close(torch.autograd.grad(parts.sum(), mixture)[0], gradient, rtol=1e-12, atol=1e-14)
+    data = draw(3, 50, 0.1)
+    z = torch.zeros(3, 50, dtype=torch.float64)
+    whole = likelihood_of(data).scores(data[0], data[3], z, z)
+    monkeypatch.setattr("torchref_kinetic_plugin.refinement.error_integral._BLOCK_NUMBERS", 21 * 7 * 7)
+    parts = likelihood_of(data).scores(data[0], data[3], z, z)
+    torch.testing.assert_close(parts.log_likelihood, whole.log_likelihood, rtol=1e-14, atol=1e-14)
+    torch.testing.assert_close(parts.mixture, whole.mixture, rtol=1e-12, atol=1e-12)
 
 
-def test_gradcheck():
-    mixture, *rest = draw(3, 5, 0.1, random=np.random.default_rng(3))
-    likelihood = CommonErrorLikelihood(*rest)
-    parts = torch.view_as_real(mixture).clone().requires_grad_()
-    # The nodes follow the parameters, which the gradient rightly ignores but differences see: 1e-3 is the quadrature's.
-    assert torch.autograd.gradcheck(
-        lambda p: likelihood(torch.view_as_complex(p)), parts, eps=1e-5, atol=1e-4, rtol=1e-3
+@pytest.mark.parametrize("noise", [0.05, 0.4])
+def test_gradcheck(noise):
+    mixture, intensity, sigma, variance, centric = draw(3, 12, noise, random=np.random.default_rng(3))
+    likelihood = CommonErrorLikelihood(intensity, sigma, centric)
+    inputs = (
+        torch.view_as_real(mixture).clone().requires_grad_(),
+        variance.clone().requires_grad_(),
+        torch.full((3, 12), 0.01, dtype=torch.float64, requires_grad=True),
+        torch.full((3, 12), -0.1, dtype=torch.float64, requires_grad=True),
     )
+    # The nodes follow the parameters, which differences see and the gradient rightly does not.
+    assert torch.autograd.gradcheck(
+        lambda parts, v, k, a: likelihood(torch.view_as_complex(parts), v, k, a),
+        inputs,
+        eps=1e-5,
+        atol=2e-4,
+        rtol=1e-3,
+    )
+
+
+def test_one_dataset_without_noise_is_rice():
+    """With one dataset and hardly any noise it is the distribution of amplitudes that refinement programs use."""
+    mixture, _, _, variance, centric = draw(1, 40, 0.1)
+    amplitude = mixture[0].abs() + 0.1
+    sigma = 1e-4 * amplitude**2
+    value = CommonErrorLikelihood(amplitude[None] ** 2, sigma[None], centric)(mixture, variance).numpy()
+    f, g, v = amplitude.numpy(), mixture[0].abs().numpy(), variance.numpy()
+    acentric = np.log(2 * f / v) - (f - g) ** 2 / v + np.log(ive(0, 2 * f * g / v))
+    line = 0.5 * np.log(2 / (np.pi * v)) - (f**2 + g**2) / (2 * v) + np.log(np.cosh(f * g / v))
+    # A density of intensities, not of amplitudes: dI = 2 F dF.
+    expected = np.where(centric.numpy(), line, acentric) - np.log(2 * f)
+    np.testing.assert_allclose(value, expected, atol=2e-5)
+
+
+def test_two_datasets_with_a_large_error_are_a_difference():
+    """Where the error is far larger than the noise and smaller than the structure factor, only differences count."""
+    random = np.random.default_rng(8)
+    reference = 100.0 + np.zeros(200)
+    change = random.normal(0.0, 1.0, 200)
+    sigma = 0.4
+    first, second = 100.3 + sigma * random.standard_normal((2, 200)) + np.stack([0 * change, change])
+    amplitudes = torch.from_numpy(np.stack([first, second]))
+    likelihood = CommonErrorLikelihood(amplitudes**2, 2.0 * amplitudes * sigma, torch.ones(200, dtype=torch.bool))
+    variance = torch.full((200,), 400.0, dtype=torch.float64)
+
+    def values(size):
+        mixture = torch.from_numpy(np.stack([reference, reference + size * change])).to(torch.complex128)
+        return likelihood(mixture, variance).numpy()
+
+    def difference_term(size):
+        return -((second - first - size * change) ** 2) / (4.0 * sigma**2)
+
+    np.testing.assert_allclose(values(1.0) - values(0.4), difference_term(1.0) - difference_term(0.4), atol=0.03)
 
 
 def test_the_size_of_a_signal_is_found_without_bias_and_with_an_honest_error():
@@ -105,10 +172,10 @@ def test_the_size_of_a_signal_is_found_without_bias_and_with_an_honest_error():
     pulls, naive = [], []
     for _ in range(10):
         mixture, intensity, sigma, variance, centric = draw(4, 1200, 0.06, random=random)
-        likelihood = CommonErrorLikelihood(intensity, sigma, variance, centric)
+        likelihood = CommonErrorLikelihood(intensity, sigma, centric)
 
-        def loss(size, mixture=mixture, likelihood=likelihood):
-            return -likelihood(mixture[0] + size * (mixture - mixture[0])).sum()
+        def loss(size, mixture=mixture, likelihood=likelihood, variance=variance):
+            return -likelihood(mixture[0] + size * (mixture - mixture[0]), variance).sum()
 
         size = torch.tensor(0.7, dtype=torch.float64, requires_grad=True)
         for _ in range(4):
@@ -130,14 +197,15 @@ def test_the_size_of_a_signal_is_found_without_bias_and_with_an_honest_error():
 def test_refused():
     mixture, intensity, sigma, variance, centric = draw(3, 5, 0.1)
     with pytest.raises(ShapeError, match="are not .T, H."):
-        CommonErrorLikelihood(intensity, sigma[:2], variance, centric)
+        CommonErrorLikelihood(intensity, sigma[:2], centric)
     with pytest.raises(ShapeError, match="the 5 reflections"):
-        CommonErrorLikelihood(intensity, sigma, variance[:2], centric)
+        CommonErrorLikelihood(intensity, sigma, centric[:2])
     with pytest.raises(ParameterError, match="a sigma is not above 0"):
-        CommonErrorLikelihood(intensity, -sigma, variance, centric)
+        CommonErrorLikelihood(intensity, -sigma, centric)
+    likelihood = CommonErrorLikelihood(intensity, sigma, centric)
     with pytest.raises(ParameterError, match="a variance of the common error"):
-        CommonErrorLikelihood(intensity, sigma, 0 * variance, centric)
-    with pytest.raises(ParameterError, match="no observation in any dataset"):
-        CommonErrorLikelihood(intensity * math.nan, sigma, variance, centric)
+        likelihood(mixture, 0 * variance)
     with pytest.raises(ShapeError, match="mixture .2, 5. is not .3, 5."):
-        CommonErrorLikelihood(intensity, sigma, variance, centric)(mixture[:2])
+        likelihood(mixture[:2], variance)
+    with pytest.raises(ShapeError, match="error_variance must have the 5"):
+        likelihood(mixture, variance[:2])

@@ -1,0 +1,93 @@
+"""How well amplitudes of a model agree with those measured: R factors and correlations of differences."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from torch import Tensor
+
+from torchref_kinetic_plugin.refinement.experiment import ExperimentModel, Flags, Floats
+
+
+@final
+@dataclass(frozen=True)
+class Agreement:
+    """Of one dataset.
+
+    Attributes
+    ----------
+    dataset : str
+        Its name.
+    n_work, n_free : int
+        Reflections it has.
+    r_work, r_free : float
+        Sum of |F_obs - F_calc| over sum of F_obs; NaN without reflections.
+    cc_diff_work, cc_diff_free : float
+        Correlation of the observed difference to the reference with the model's; NaN for references.
+    """
+
+    dataset: str
+    n_work: int
+    n_free: int
+    r_work: float
+    r_free: float
+    cc_diff_work: float
+    cc_diff_free: float
+
+
+def agreements(model: ExperimentModel, occupancies: Tensor) -> list[Agreement]:
+    """Agreement of each dataset, references first, at occupancies (K, N) of the timepoints.
+
+    Differences are those of amplitudes put on the model's scale; those of a timepoint are to the weighted mean of
+    the references, on reflections that both have.
+    """
+    calculated, factors = model.calculated_amplitudes(occupancies)
+    grid, first = model.data.grid, model.data.n_references
+    observed, sigmas = grid.amplitude / factors, grid.sigma / factors
+    reference = weighted_mean(observed[:first], sigmas[:first]) if first else None
+    result = []
+    for row, name in enumerate(model.data.datasets):
+        seen = grid.mask[row]
+        work, free = seen & ~grid.free, seen & grid.free
+        cc_work = cc_free = math.nan
+        if reference is not None and row >= first:
+            both = np.isfinite(reference)
+            pair = observed[row] - reference, calculated[row] - calculated[0]
+            cc_work, cc_free = (_correlation(*pair, chosen & both) for chosen in (work, free))
+        result.append(
+            Agreement(
+                name,
+                int(work.sum()),
+                int(free.sum()),
+                _r_factor(observed[row], calculated[row], work),
+                _r_factor(observed[row], calculated[row], free),
+                cc_work,
+                cc_free,
+            )
+        )
+    return result
+
+
+def weighted_mean(values: Floats, sigmas: Floats) -> Floats:
+    """Mean (H,) of several measurements (n, H), weighted by their inverse variances; NaN where there is none."""
+    seen = np.isfinite(values)
+    weights = np.where(seen, np.where(seen, sigmas, 1.0) ** -2.0, 0.0)
+    total = weights.sum(axis=0)
+    mean: Floats = np.divide(
+        (weights * np.where(seen, values, 0.0)).sum(axis=0), total, out=np.full(total.shape, np.nan), where=total > 0.0
+    )
+    return mean
+
+
+def _r_factor(observed: Floats, calculated: Floats, chosen: Flags) -> float:
+    total = float(observed[chosen].sum())
+    return float(np.abs(observed - calculated)[chosen].sum()) / total if total else math.nan
+
+
+def _correlation(first: Floats, second: Floats, chosen: Flags) -> float:
+    if chosen.sum() < 3 or np.ptp(first[chosen]) == 0.0 or np.ptp(second[chosen]) == 0.0:
+        return math.nan
+    return float(np.corrcoef(first[chosen], second[chosen])[0, 1])

@@ -1,0 +1,148 @@
+"""A provider's parameters and occupancies with their errors, as plain values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import final
+
+import numpy as np
+import torch
+from scipy.special import expit, logit
+from torch import Tensor, nn
+
+from torchref_kinetic_plugin.occupancies import occupancies_kinetics, occupancy_unrestrained
+from torchref_kinetic_plugin.occupancies.second_order import SecondOrderFit
+from torchref_kinetic_plugin.plugins.series import SeriesOccupancies
+from torchref_kinetic_plugin.refinement.experiment import ExperimentModel, Floats
+from torchref_kinetic_plugin.refinement.uncertainty import Uncertainty
+from torchref_kinetic_plugin.results import Estimate, OccupancyEstimate
+from torchref_kinetic_plugin.scheme import seconds_per
+
+#: Standard errors in half a 95 % interval.
+_95 = 1.959963984540054
+
+Key = tuple[str, str, str]
+
+
+@final
+class ProviderParameters:
+    """The parameters of a provider by experiment, kind and name.
+
+    Parameters
+    ----------
+    provider : SeriesOccupancies
+        The provider; values are read when they are asked for.
+    """
+
+    def __init__(self, provider: SeriesOccupancies) -> None:
+        self._provider = provider
+        self._fit = SecondOrderFit(list(provider.modules_by_experiment), [])
+
+    def values(self) -> dict[Key, float]:
+        """Present values."""
+        return {key: value.item() for key, value, _ in self._all()}
+
+    def estimates(self, uncertainty: Uncertainty, start: Mapping[Key, float]) -> list[Estimate]:
+        """Values, standard errors and 95 % intervals.
+
+        Intervals are symmetric in ln k for rate constants and other positive numbers, in logit for fractions.
+        """
+        found = []
+        for key, value, unit in self._all():
+            experiment, kind, name = key
+            number = value.item()
+            slope = self._fit.gradient(value)
+            error = lower = upper = None
+            if slope.any():
+                sigma = _error_along(slope, uncertainty.covariance)
+                error = sigma / abs(number) if number else math.inf
+                lower, upper = _interval(number, sigma, kind)
+            found.append(Estimate(experiment, kind, name, number, unit, error, lower, upper, start[key]))
+        return found
+
+    def _all(self) -> Iterator[tuple[Key, Tensor, str]]:
+        for experiment, module in zip(self._provider.names, self._provider.modules_by_experiment, strict=True):
+            listed = _of_kinetics(module) if isinstance(module, occupancies_kinetics) else _of_another(module)
+            for kind, name, value, unit in listed:
+                yield (experiment, kind, name), value, unit
+
+
+def _of_kinetics(module: occupancies_kinetics) -> Iterator[tuple[str, str, Tensor, str]]:
+    network, second = module.kinetics.network, 1.0 / seconds_per(module.time_unit or "s")
+    finite = [step.name for step in module.scheme.finite_steps]
+    for name, value in zip(finite, network.rate_constants(), strict=True):
+        yield "rate_constant", name, value * second, "1/s"
+    impulses = (
+        {} if network.impulses is None else dict(zip(network.impulses.shares, network.impulses()[0], strict=True))
+    )
+    own = network.efficiency_parameters()
+    for name in module.scheme.transitions:
+        yield "efficiency", name, impulses[name] if name in impulses else own[name].value, ""
+    activation = module.kinetics.activation
+    if not activation.common.frozen or activation.common.number != 1.0:
+        yield "activation", "common", activation.common.value, ""
+    for name, parameter in module.kinetics.instrument_parameters().items():
+        if not parameter.frozen or name == "width":
+            yield "response", name, parameter.value / second, "s"
+
+
+def _of_another(module: nn.Module) -> Iterator[tuple[str, str, Tensor, str]]:
+    """Raw parameters of a module that is not ours; free occupancies are their own table."""
+    if isinstance(module, occupancy_unrestrained):
+        return
+    for name, parameter in module.named_parameters():
+        for number, entry in enumerate(parameter.flatten()):
+            yield "parameter", name if parameter.numel() == 1 else f"{name}[{number}]", entry, ""
+
+
+def occupancy_estimates(
+    models: Sequence[ExperimentModel],
+    timepoints: Sequence[Sequence[str]],
+    structures: Sequence[str],
+    provider: SeriesOccupancies,
+    uncertainty: Uncertainty,
+) -> list[OccupancyEstimate]:
+    """Occupancies of all experiments with their 95 % intervals; ``timepoints`` are the names in each."""
+    found = []
+    with torch.no_grad():
+        values = [each.cpu().numpy() for each in provider()]
+    tables = zip(models, timepoints, values, uncertainty.occupancies, strict=True)
+    for model, names, occupancies, errors in tables:
+        for column, (timepoint, time) in enumerate(zip(names, model.data.times, strict=True)):
+            for row, structure in enumerate(structures):
+                value, half = float(occupancies[row, column]), _95 * float(errors[row, column])
+                known = bool(uncertainty.names)
+                found.append(
+                    OccupancyEstimate(
+                        model.data.name,
+                        timepoint,
+                        time,
+                        structure,
+                        value,
+                        value - half if known else None,
+                        value + half if known else None,
+                    )
+                )
+    return found
+
+
+def _error_along(slope: Floats, covariance: Floats) -> float:
+    used = slope != 0.0
+    part = covariance[np.ix_(used, used)]
+    if not np.isfinite(part).all():
+        return math.inf
+    return math.sqrt(max(0.0, float(slope[used] @ part @ slope[used])))
+
+
+def _interval(value: float, sigma: float, kind: str) -> tuple[float, float]:
+    if kind in {"efficiency", "activation"}:
+        if math.isinf(sigma):
+            return 0.0, 1.0
+        half = _95 * sigma / max(value * (1.0 - value), 1e-300)
+        centre = float(logit(value))
+        return float(expit(centre - half)), float(expit(centre + half))
+    if kind == "rate_constant" or (kind == "response" and value > 0.0):
+        factor = math.exp(min(_95 * sigma / value, 700.0))
+        return value / factor, value * factor
+    return value - _95 * sigma, value + _95 * sigma

@@ -1,0 +1,293 @@
+"""The fit of a provider's parameters, of the scales and of the error model to all datasets, structures as given."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+import torch
+
+from torchref_kinetic_plugin.errors import ScalingError
+from torchref_kinetic_plugin.occupancies.second_order import SecondOrderFit
+from torchref_kinetic_plugin.plugins.series import SeriesOccupancies
+from torchref_kinetic_plugin.refinement.error_model import SMALL_CHANGE, update_error_model
+from torchref_kinetic_plugin.refinement.experiment import Evaluation, ExperimentModel, Floats
+from torchref_kinetic_plugin.refinement.quadratic import QuadraticForm
+
+_log = logging.getLogger(__name__)
+
+#: Rounds of the error model and the scales before the occupancies move.
+_ERROR_ROUNDS = 8
+_MAX_ITERATIONS = 40
+#: Log-likelihood still to be gained below which the fit has converged.
+_TOLERANCE = 1e-3
+#: Halvings of a step that made things worse before the fit gives up on it.
+_MAX_HALVINGS = 8
+#: Products of scores overstate the curvature far from the best point; the least fraction of it that is believed.
+_LEAST_CURVATURE = 0.3
+
+
+@final
+@dataclass(frozen=True)
+class Iteration:
+    """One step of the fit.
+
+    Attributes
+    ----------
+    number : int
+        From 1.
+    objective : float
+        Minus the log-likelihood of the work reflections, plus the regularization.
+    work, free : float
+        Log-likelihoods.
+    regularization : float
+        Of the provider.
+    expected_gain : float
+        What the quadratic form promised for the next step.
+    halvings : int
+        How often the step had to be shortened.
+    """
+
+    number: int
+    objective: float
+    work: float
+    free: float
+    regularization: float
+    expected_gain: float
+    halvings: int
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class KineticFit:
+    """Result of `fit_kinetics`; the provider, and the models' nuisances, are left at the best point.
+
+    Attributes
+    ----------
+    iterations : tuple of Iteration
+        What happened.
+    converged : bool
+        Whether no gain was left.
+    start_costs : tuple of float
+        Cost that each start reached on the first quadratic form, less the best.
+    evaluations : tuple of Evaluation
+        Of each experiment at the end.
+    """
+
+    iterations: tuple[Iteration, ...]
+    converged: bool
+    start_costs: tuple[float, ...]
+    evaluations: tuple[Evaluation, ...]
+
+    @property
+    def work(self) -> float:
+        """Log-likelihood of the work reflections."""
+        return self.iterations[-1].work
+
+    @property
+    def free(self) -> float:
+        """Log-likelihood of the free reflections."""
+        return self.iterations[-1].free
+
+
+def fit_kinetics(
+    models: Sequence[ExperimentModel],
+    provider: SeriesOccupancies,
+    *,
+    n_starts: int = 4,
+    seed: int = 1,
+    refine_provider: bool = True,
+    refine_scale: bool = True,
+    on_iteration: Callable[[Iteration], None] | None = None,
+) -> KineticFit:
+    """Fit everything but the structures to all datasets.
+
+    Each step takes the log-likelihood to second order in occupancies and scales (`QuadraticForm`), finds the
+    provider's best parameters for it, and goes there; a step that makes things worse is undone and halved. Before the
+    first step several starts are tried on the quadratic form alone. The error model is fitted to the free
+    reflections, everything else to the others.
+
+    Parameters
+    ----------
+    models : sequence of ExperimentModel
+        One for each experiment; their nuisances are changed.
+    provider : SeriesOccupancies
+        Its parameters are changed.
+    n_starts : int
+        Largest number of starts.
+    seed : int
+        Of the drawn starts.
+    refine_provider, refine_scale : bool
+        Whether the occupancies' parameters and the scales are refined.
+    on_iteration : callable, optional
+        Called after each step.
+
+    Raises
+    ------
+    ScalingError
+        When the likelihood is not finite at the start.
+    """
+    fit = _Fit(models, provider, refine_provider=refine_provider, refine_scale=refine_scale)
+    fit.settle_errors(_ERROR_ROUNDS)
+    iterations: list[Iteration] = []
+    start_costs: tuple[float, ...] = ()
+    converged = False
+    for number in range(1, _MAX_ITERATIONS + 1):
+        before = fit.objective
+        proposal = fit.proposal(n_starts if number == 1 else 1, seed)
+        gain, start_costs = proposal.gain, start_costs or proposal.costs
+        halvings = fit.step(proposal)
+        iterations.append(Iteration(number, fit.objective, fit.work, fit.free, fit.regularization, gain, halvings))
+        _log.info("step %d: objective %.3f, gain %.4f, halved %d times", number, fit.objective, gain, halvings)
+        if on_iteration is not None:
+            on_iteration(iterations[-1])
+        moved = fit.settle_errors(1)
+        if (gain < _TOLERANCE or before - fit.objective < _TOLERANCE) and moved < SMALL_CHANGE and number > 1:
+            converged = True
+            break
+    best = min(start_costs, default=0.0)
+    return KineticFit(tuple(iterations), converged, tuple(cost - best for cost in start_costs), tuple(fit.evaluations))
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Proposal:
+    """A step that the quadratic forms suggest.
+
+    Attributes
+    ----------
+    forms : list of QuadraticForm
+        Of each experiment.
+    search : SecondOrderFit
+        Sets and reads the provider's raw parameters.
+    target : ndarray
+        (n_refined,), the best ones for the forms.
+    gain : float
+        Log-likelihood that the step promises.
+    costs : tuple of float
+        What each start reached.
+    """
+
+    forms: list[QuadraticForm]
+    search: SecondOrderFit
+    target: Floats
+    gain: float
+    costs: tuple[float, ...]
+
+
+class _Fit:
+    """The state of a fit: parameters in the provider, nuisances in the models, and the evaluation there."""
+
+    def __init__(
+        self,
+        models: Sequence[ExperimentModel],
+        provider: SeriesOccupancies,
+        *,
+        refine_provider: bool,
+        refine_scale: bool,
+    ) -> None:
+        self.models = list(models)
+        self.provider = provider
+        self.refine_provider = refine_provider
+        self.refine_scale = refine_scale
+        self._curvature = 1.0
+        self.evaluations = self._evaluate()
+        if not np.isfinite(self.work):
+            raise ScalingError("the likelihood of the data is not finite; look for outliers among them")
+
+    @property
+    def work(self) -> float:
+        return sum(each.work for each in self.evaluations)
+
+    @property
+    def free(self) -> float:
+        return sum(each.free for each in self.evaluations)
+
+    @property
+    def regularization(self) -> float:
+        return float(self.provider.get_regularization_loss().detach())
+
+    @property
+    def objective(self) -> float:
+        return self.regularization - self.work
+
+    @torch.no_grad()
+    def _evaluate(self) -> list[Evaluation]:
+        return [model.evaluate(values) for model, values in zip(self.models, self.provider(), strict=True)]
+
+    def settle_errors(self, rounds: int) -> float:
+        """Fit the error model at the present occupancies, and in several rounds the scales too; return the last change.
+
+        No step is checked: the error model is fitted to other reflections than the objective counts.
+        """
+        moved = 0.0
+        for number in range(rounds):
+            moved = max(
+                update_error_model(model, each) for model, each in zip(self.models, self.evaluations, strict=True)
+            )
+            if rounds > 1 and self.refine_scale:
+                self._set_scales(self._forms(), [model.nuisances.scale for model in self.models])
+            if rounds > 1 and number in {2, rounds - 1}:
+                self._refresh_designs()
+            self.evaluations = self._evaluate()
+            if moved < SMALL_CHANGE and number > 2:
+                break
+        return moved
+
+    def proposal(self, n_starts: int, seed: int) -> Proposal:
+        """Where the quadratic forms here have their best parameters."""
+        forms = self._forms()
+        gain = 0.0
+        costs: tuple[float, ...] = (0.0,)
+        search = SecondOrderFit(
+            list(self.provider.modules_by_experiment) if self.refine_provider else [],
+            [form.eliminated() for form in forms] if self.refine_provider else [],
+        )
+        target = here = search.get()
+        if search.size:
+            cost_here = search.terms(here)[0]
+            minima = search.minimize(n_starts, seed)
+            search.set(here)
+            gain, costs, target = cost_here - minima.cost, minima.costs, minima.raw
+        if self.refine_scale:
+            gain += sum(0.5 * float(form.by_scales @ form.scale_step(form.centre)) for form in forms)
+        return Proposal(forms, search, target, gain, costs)
+
+    def step(self, proposal: Proposal) -> int:
+        """Go where a proposal leads, or part of the way; return how often the step was halved."""
+        start, before = self.objective, self.evaluations
+        scales = [model.nuisances.scale for model in self.models]
+        here = proposal.search.get()
+        for halvings in range(_MAX_HALVINGS + 1):
+            proposal.search.set(here + 0.5**halvings * (proposal.target - here))
+            if self.refine_scale:
+                self._set_scales(proposal.forms, scales)
+            self.evaluations = self._evaluate()
+            if self.objective <= start:
+                # With a curvature f times the one assumed, a step gains 2 - f times what it promised.
+                surplus = (start - self.objective) / max(proposal.gain, 1e-12)
+                self._curvature = min(1.0, max(_LEAST_CURVATURE, 2.0 - surplus)) if halvings == 0 else 1.0
+                return halvings
+        proposal.search.set(here)
+        for model, old in zip(self.models, scales, strict=True):
+            model.nuisances.scale = old
+        self.evaluations = before
+        self._curvature = 1.0
+        return _MAX_HALVINGS + 1
+
+    def _forms(self) -> list[QuadraticForm]:
+        forms = [QuadraticForm.at(m, e) for m, e in zip(self.models, self.evaluations, strict=True)]
+        return [form.with_curvature(self._curvature) for form in forms]
+
+    @torch.no_grad()
+    def _set_scales(self, forms: list[QuadraticForm], before: list[Floats]) -> None:
+        for model, form, old, values in zip(self.models, forms, before, self.provider(), strict=True):
+            model.nuisances.scale = old + form.scale_step(values.cpu().numpy()).reshape(old.shape)
+
+    @torch.no_grad()
+    def _refresh_designs(self) -> None:
+        for model, values in zip(self.models, self.provider(), strict=True):
+            model.refresh_inflation_design(values)

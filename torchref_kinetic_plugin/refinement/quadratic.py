@@ -1,0 +1,109 @@
+"""What the data say of the occupancies, to second order, with the scales eliminated.
+
+Every parameter of a provider acts through the occupancies W of a few structures at the timepoints. About any W the
+log-likelihood of all reflections is a quadratic form in W and in the coefficients c of the scales; eliminating c
+leaves one in W alone, a small matrix that stands for all the data. A search over rate constants from many starts then
+costs no structure factors, and only its end needs the data again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import final
+
+import numpy as np
+import torch
+
+from torchref_kinetic_plugin.occupancies.second_order import QuadraticTarget
+from torchref_kinetic_plugin.refinement.experiment import Evaluation, ExperimentModel, Floats
+
+#: Relative size of an eigenvalue of the scales' information below which it is a rounding error.
+_RANK_TOLERANCE = 1e-10
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class QuadraticForm:
+    """Gradient and information of the work log-likelihood of one experiment.
+
+    Attributes
+    ----------
+    centre : ndarray
+        (K, N), occupancies of the timepoints where it was taken.
+    by_occupancies, by_scales : ndarray
+        (K N,) and (T p,), gradients.
+    occupancies, coupling, scales : ndarray
+        (K N, K N), (K N, T p) and (T p, T p), information: sums over reflections of products of scores, whose
+        expectation is that of the curvature.
+    """
+
+    centre: Floats
+    by_occupancies: Floats
+    by_scales: Floats
+    occupancies: Floats
+    coupling: Floats
+    scales: Floats
+
+    @classmethod
+    def at(cls, model: ExperimentModel, evaluation: Evaluation) -> QuadraticForm:
+        """Form the sums over the work reflections."""
+        by_occupancies, by_scales = score_rows(model, evaluation)
+        return cls(
+            evaluation.occupancies[:, model.data.n_references :].numpy(),
+            by_occupancies.sum(0).numpy(),
+            by_scales.sum(0).numpy(),
+            (by_occupancies.T @ by_occupancies).numpy(),
+            (by_occupancies.T @ by_scales).numpy(),
+            (by_scales.T @ by_scales).numpy(),
+        )
+
+    def with_curvature(self, factor: float) -> QuadraticForm:
+        """The same form with all its information multiplied by a factor."""
+        if factor == 1.0:
+            return self
+        return replace(
+            self,
+            occupancies=factor * self.occupancies,
+            coupling=factor * self.coupling,
+            scales=factor * self.scales,
+        )
+
+    def eliminated(self) -> QuadraticTarget:
+        """The form in the occupancies alone, at the best scales for each of them."""
+        inverse = pseudo_inverse(self.scales)
+        through = self.coupling @ inverse
+        gradient = self.by_occupancies - through @ self.by_scales
+        information = self.occupancies - through @ self.coupling.T
+        return QuadraticTarget(
+            torch.from_numpy(self.centre),
+            torch.from_numpy(gradient),
+            torch.from_numpy(0.5 * (information + information.T)),
+        )
+
+    def scale_step(self, occupancies: Floats) -> Floats:
+        """Change (T p,) of the scales' coefficients that is best for occupancies (K, N)."""
+        change = (occupancies - self.centre).ravel()
+        step: Floats = pseudo_inverse(self.scales) @ (self.by_scales - self.coupling.T @ change)
+        return step
+
+
+def score_rows(model: ExperimentModel, evaluation: Evaluation) -> tuple[torch.Tensor, torch.Tensor]:
+    """Scores of each work reflection in the occupancies (n, K N) and in the scales' coefficients (n, T p)."""
+    work = torch.as_tensor(np.flatnonzero(model.work), device=model.components.device)
+    first = model.data.n_references
+    force = evaluation.scores.mixture[first:, work]
+    parts = model.components[:, work]
+    by_occupancies = force.real.unsqueeze(0) * parts.real.unsqueeze(1)
+    by_occupancies = by_occupancies + force.imag.unsqueeze(0) * parts.imag.unsqueeze(1)
+    slope = evaluation.scores.log_scale[:, work]
+    by_scales = slope.T.unsqueeze(2) * model.scale_design[work].unsqueeze(1)
+    return by_occupancies.flatten(0, 1).T.cpu(), by_scales.flatten(1).cpu()
+
+
+def pseudo_inverse(information: Floats) -> Floats:
+    """Inverse of an information matrix on what it determines; zero for the rest."""
+    scale = np.sqrt(np.maximum(np.diag(information), 1e-300))
+    values, vectors = np.linalg.eigh(information / np.outer(scale, scale))
+    kept = values > _RANK_TOLERANCE * values[-1]
+    inverse: Floats = (vectors[:, kept] / values[kept]) @ vectors[:, kept].T / np.outer(scale, scale)
+    return inverse

@@ -1,0 +1,132 @@
+"""Covariance of a provider's parameters, from the curvature of the likelihood of all data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+import torch
+
+from torchref_kinetic_plugin.occupancies.second_order import SecondOrderFit, covariance_of
+from torchref_kinetic_plugin.plugins.series import SeriesOccupancies
+from torchref_kinetic_plugin.refinement.experiment import ExperimentModel, Floats
+from torchref_kinetic_plugin.refinement.quadratic import QuadraticForm, pseudo_inverse, score_rows
+
+#: Up to so many parameters the curvature itself is computed, two evaluations of the likelihood for each.
+_MOST_DIFFERENCED = 12
+#: Step of a difference, in standard errors, and its limits in units of the raw parameter.
+_STEP = 0.2
+_SMALLEST_STEP, _LARGEST_STEP = 1e-4, 0.1
+#: Information below this, about a parameter of order 1, is none: its standard error would exceed 1,000.
+_NO_INFORMATION = 1e-6
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Uncertainty:
+    """What the data leave open.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Raw parameters that were refined, in the order of the covariance.
+    covariance : ndarray
+        (n_refined, n_refined) of the raw parameters; infinite variances where nothing is determined. Scales are
+        marginalized, the error model is taken as known.
+    occupancies : tuple of ndarray
+        (K, N) standard errors of the occupancies of each experiment, to first order.
+    from_curvature : bool
+        Whether the curvature itself was used, or the products of scores in its place.
+    """
+
+    names: tuple[str, ...]
+    covariance: Floats
+    occupancies: tuple[Floats, ...]
+    from_curvature: bool
+
+
+def estimate_uncertainty(models: Sequence[ExperimentModel], provider: SeriesOccupancies) -> Uncertainty:
+    """Covariance at the present parameters, which should be those of the best fit.
+
+    The inverse of the second derivatives of the objective (differences of exact gradients for up to 12 parameters;
+    else the products of scores, equal to them in expectation), with the scales' coefficients eliminated.
+
+    Parameters
+    ----------
+    models : sequence of ExperimentModel
+        After the fit.
+    provider : SeriesOccupancies
+        After the fit.
+    """
+    curvature = _Curvature(models, provider)
+    size = curvature.fit.size
+    if not size:
+        shapes = [model.components.shape[0] for model in models]
+        none = tuple(np.zeros((k, m.n_timepoints)) for k, m in zip(shapes, models, strict=True))
+        return Uncertainty((), np.zeros((0, 0)), none, from_curvature=True)
+    hessian = curvature.from_scores()
+    covariance = covariance_of(hessian, _NO_INFORMATION)
+    differenced = False
+    if size <= _MOST_DIFFERENCED and np.isfinite(covariance).all():
+        exact = curvature.from_differences(np.sqrt(np.diag(covariance)))
+        # At the very end of a range the curvature may be no maximum's; the products of scores always are.
+        if np.linalg.eigvalsh(exact)[0] > 0.0:
+            covariance, differenced = covariance_of(exact, _NO_INFORMATION), True
+    spread = []
+    for value, slopes in curvature.fit.jacobians():
+        rows = slopes.numpy()
+        reached = np.abs(rows) > 0.0
+        finite = np.where(np.isfinite(covariance), covariance, 0.0)
+        variance = np.einsum("ni,ij,nj->n", rows, finite, rows)
+        unknown = (reached @ ~np.isfinite(np.diag(covariance))).astype(bool)
+        variance[unknown] = np.inf
+        spread.append(np.sqrt(np.maximum(variance, 0.0)).reshape(tuple(value.shape)))
+    return Uncertainty(tuple(curvature.fit.parameters), covariance, tuple(spread), differenced)
+
+
+class _Curvature:
+    def __init__(self, models: Sequence[ExperimentModel], provider: SeriesOccupancies) -> None:
+        self.models = list(models)
+        self.provider = provider
+        self.forms = [
+            QuadraticForm.at(model, model.evaluate(values.detach()))
+            for model, values in zip(self.models, provider(), strict=True)
+        ]
+        targets = [form.eliminated() for form in self.forms]
+        self.fit = SecondOrderFit(list(provider.modules_by_experiment), targets)
+
+    def from_scores(self) -> Floats:
+        """(n, n), from the products of scores."""
+        return self.fit.terms(self.fit.get())[2]
+
+    def from_differences(self, errors: Floats) -> Floats:
+        """(n, n), from differences of gradients over steps in proportion to the standard errors (n,)."""
+        here = self.fit.get()
+        columns, couplings = [], []
+        for number, error in enumerate(errors):
+            step = float(np.clip(_STEP * error, _SMALLEST_STEP, _LARGEST_STEP))
+            ahead, behind = here.copy(), here.copy()
+            ahead[number] += step
+            behind[number] -= step
+            (gradient_ahead, scales_ahead), (gradient_behind, scales_behind) = map(self._gradient, (ahead, behind))
+            columns.append((gradient_ahead - gradient_behind) / (2.0 * step))
+            couplings.append([(a - b) / (2.0 * step) for a, b in zip(scales_ahead, scales_behind, strict=True)])
+        self.fit.set(here)
+        hessian = np.stack(columns, axis=1)
+        for place, form in enumerate(self.forms):
+            coupling = np.stack([each[place] for each in couplings], axis=1)
+            hessian = hessian - coupling.T @ pseudo_inverse(form.scales) @ coupling
+        return np.asarray(0.5 * (hessian + hessian.T))
+
+    def _gradient(self, raw: Floats) -> tuple[Floats, list[Floats]]:
+        """Gradient of the objective in the parameters, and of each experiment's scales."""
+        self.fit.set(raw)
+        _, gradient, _ = self.fit.regularization()
+        by_scales = []
+        for model, (value, slopes) in zip(self.models, self.fit.jacobians(), strict=True):
+            occupancies, scales = (rows.sum(0) for rows in score_rows(model, model.evaluate(value)))
+            gradient = gradient - (slopes.T @ occupancies.to(torch.float64)).numpy()
+            by_scales.append(-scales.numpy())
+        return gradient, by_scales

@@ -1,0 +1,209 @@
+"""What a refinement found."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, final
+
+#: Version of the form of ``result.json``; raised when a key changes its meaning.
+SCHEMA = 1
+
+
+@final
+@dataclass(frozen=True)
+class Estimate:
+    """One parameter of a provider.
+
+    Attributes
+    ----------
+    experiment : str
+        Whose it is.
+    kind : str
+        ``rate_constant``, ``efficiency``, ``activation``, ``response``, or ``parameter`` of another provider.
+    name : str
+        A transition, as ``"A->B"``, or the parameter's own name.
+    value : float
+        In ``unit``.
+    unit : str
+        Rate constants are per second, times in seconds; fractions have none.
+    std_error_ln : float or None
+        Standard error of ln(value); None when it was not refined, infinite when the data do not determine it.
+    lower, upper : float or None
+        95 % interval; None when it was not refined.
+    start : float
+        Where the refinement began.
+    """
+
+    experiment: str
+    kind: str
+    name: str
+    value: float
+    unit: str
+    std_error_ln: float | None
+    lower: float | None
+    upper: float | None
+    start: float
+
+    @property
+    def refined(self) -> bool:
+        """Whether it was refined."""
+        return self.std_error_ln is not None
+
+
+@final
+@dataclass(frozen=True)
+class OccupancyEstimate:
+    """Occupancy of one structure at one timepoint.
+
+    Attributes
+    ----------
+    experiment, timepoint, structure : str
+        Which.
+    time_s : float
+        Delay, s.
+    occupancy : float
+        In [0, 1].
+    lower, upper : float or None
+        95 % interval, symmetric, so it may leave [0, 1]; None when nothing was refined.
+    """
+
+    experiment: str
+    timepoint: str
+    time_s: float
+    structure: str
+    occupancy: float
+    lower: float | None
+    upper: float | None
+
+
+@final
+@dataclass(frozen=True)
+class DatasetStatistics:
+    """Agreement of one dataset with the model at the end of a cycle.
+
+    Attributes
+    ----------
+    experiment, dataset : str
+        Which; references among them.
+    cycle : int
+        0 is before the refinement.
+    n_work, n_free : int
+        Reflections.
+    r_work, r_free : float
+        R factors.
+    cc_diff_work, cc_diff_free : float or None
+        Correlation of Fobs(t) - Fobs(reference) with the model's difference; None for references.
+    """
+
+    experiment: str
+    dataset: str
+    cycle: int
+    n_work: int
+    n_free: int
+    r_work: float
+    r_free: float
+    cc_diff_work: float | None
+    cc_diff_free: float | None
+
+
+@final
+@dataclass(frozen=True)
+class FitStep:
+    """One step of the fit: minus the log-likelihood of the work reflections plus the regularization, and its parts."""
+
+    number: int
+    objective: float
+    log_likelihood_work: float
+    log_likelihood_free: float
+    regularization: float
+
+
+@final
+@dataclass(frozen=True)
+class RefinementResult:
+    """Everything that a refinement found, in the order of the refinement file.
+
+    Attributes
+    ----------
+    title : str
+        Of the refinement file.
+    provider : str
+        Where occupancies came from.
+    refined : tuple of str
+        What was refined.
+    structures : tuple of str
+        Names.
+    converged : bool
+        Whether no gain was left.
+    n_observations_work, n_observations_free : int
+        Amplitudes or intensities.
+    n_parameters : int
+        Of provider, scales and error model.
+    parameters : tuple of Estimate
+        Of the provider.
+    occupancies : tuple of OccupancyEstimate
+        Timepoint by timepoint.
+    statistics : tuple of DatasetStatistics
+        Dataset by dataset, cycle by cycle.
+    steps : tuple of FitStep
+        History of the fit.
+    remarks : tuple of str
+        What a user has to know, in words.
+    seed : int
+        Of the run.
+    versions : mapping
+        Program to version.
+    inputs : mapping
+        File to the SHA-256 of its content.
+    seconds : float
+        How long it took.
+    """
+
+    title: str
+    provider: str
+    refined: tuple[str, ...]
+    structures: tuple[str, ...]
+    converged: bool
+    n_observations_work: int
+    n_observations_free: int
+    n_parameters: int
+    parameters: tuple[Estimate, ...]
+    occupancies: tuple[OccupancyEstimate, ...]
+    statistics: tuple[DatasetStatistics, ...]
+    steps: tuple[FitStep, ...]
+    remarks: tuple[str, ...]
+    seed: int
+    versions: Mapping[str, str]
+    inputs: Mapping[str, str]
+    seconds: float
+
+    def parameter(self, kind: str, name: str, experiment: str | None = None) -> Estimate:
+        """Find an estimate, e.g. ``parameter("rate_constant", "B->C")``.
+
+        Raises
+        ------
+        KeyError
+            When there is none.
+        """
+        for each in self.parameters:
+            if each.kind == kind and each.name == name and experiment in {None, each.experiment}:
+                return each
+        raise KeyError(f"{kind} {name}" + (f" of {experiment}" if experiment else ""))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for ``result.json``; what is not a number is None, what is infinite the text ``"inf"``."""
+        table: dict[str, Any] = _plain({"schema": SCHEMA, **dataclasses.asdict(self)})
+        return table
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else ("inf" if value > 0.0 else "-inf")
+    return value
