@@ -16,7 +16,12 @@ if TYPE_CHECKING:
         PluginLoadError,
     )
     from torchref_kinetic_plugin.plugins.plugin_record import PluginRecord
-    from torchref_kinetic_plugin.plugins.provider import ExperimentSchedule, OccupancyModule, OccupancyProvider
+    from torchref_kinetic_plugin.plugins.provider import (
+        ExperimentSchedule,
+        KnowsReference,
+        OccupancyModule,
+        OccupancyProvider,
+    )
     from torchref_kinetic_plugin.plugins.sections import ReportSection
     from torchref_kinetic_plugin.plugins.series import SeriesOccupancies
 
@@ -24,6 +29,7 @@ if TYPE_CHECKING:
 _PUBLIC = {
     "DuplicateProviderError": "plugin_errors",
     "ExperimentSchedule": "provider",
+    "KnowsReference": "provider",
     "OccupancyError": "plugin_errors",
     "OccupancyModule": "provider",
     "OccupancyProvider": "provider",
@@ -40,6 +46,7 @@ _PUBLIC = {
 __all__ = [
     "DuplicateProviderError",
     "ExperimentSchedule",
+    "KnowsReference",
     "OccupancyError",
     "OccupancyModule",
     "OccupancyProvider",

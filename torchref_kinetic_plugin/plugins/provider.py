@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 from pydantic import BaseModel
 
@@ -77,6 +77,14 @@ class OccupancyModule(Protocol):
 
     def get_parameter_groups(self, base_lr: float) -> list[dict[str, Any]]:
         """Optimizer groups with ``params``, ``lr`` and ``name``; together every refined parameter once."""
+
+
+@runtime_checkable
+class KnowsReference(Protocol):
+    """What a module may answer besides: which occupancies references have; else they are all the first structure."""
+
+    def reference_occupancies(self) -> Tensor:
+        """Occupancies (n_structures,) before the trigger; in [0, 1], summing to 1."""
 
 
 class Factory(Protocol):

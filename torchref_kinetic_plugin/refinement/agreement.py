@@ -9,6 +9,7 @@ from typing import final
 import numpy as np
 from torch import Tensor
 
+from torchref_kinetic_plugin.bridge import fit_scales_to_model
 from torchref_kinetic_plugin.refinement.experiment import ExperimentModel, Flags, Floats
 
 
@@ -41,11 +42,23 @@ class Agreement:
 def agreements(model: ExperimentModel, occupancies: Tensor) -> list[Agreement]:
     """Agreement of each dataset, references first, at occupancies (K, N) of the timepoints.
 
-    Differences are those of amplitudes put on the model's scale; those of a timepoint are to the weighted mean of
-    the references, on reflections that both have.
+    Amplitudes are put on the model's scale by least squares on the work reflections, as R factors want it; the scale
+    of highest likelihood is a little smaller, since the model lacks what the common error adds. Differences of a
+    timepoint are to the weighted mean of the references, on reflections that both have.
     """
-    calculated, factors = model.calculated_amplitudes(occupancies)
+    calculated, _ = model.calculated_amplitudes(occupancies)
     grid, first = model.data.grid, model.data.n_references
+    scales = fit_scales_to_model(
+        grid.amplitude,
+        grid.sigma,
+        calculated,
+        grid.hkl,
+        model.data.crystal,
+        use=~grid.free,
+        names=model.data.datasets,
+        max_residual=math.inf,
+    )
+    factors = scales.values(grid.hkl)
     observed, sigmas = grid.amplitude / factors, grid.sigma / factors
     reference = weighted_mean(observed[:first], sigmas[:first]) if first else None
     result = []

@@ -43,6 +43,15 @@ class ProviderParameters:
         """Present values."""
         return {key: value.item() for key, value, _ in self._all()}
 
+    @property
+    def n_refined(self) -> int:
+        """Refined numbers of the provider, a shared one once."""
+        return self._fit.size
+
+    def starting(self) -> list[tuple[str, str, str, float, str, bool]]:
+        """Experiment, kind, name, value, unit of each parameter, and whether it is refined."""
+        return [(*key, value.item(), unit, bool(self._fit.gradient(value).any())) for key, value, unit in self._all()]
+
     def estimates(self, uncertainty: Uncertainty, start: Mapping[Key, float]) -> list[Estimate]:
         """Values, standard errors and 95 % intervals.
 

@@ -16,6 +16,7 @@ from torchref_kinetic_plugin.plugins.series import SeriesOccupancies
 from torchref_kinetic_plugin.refinement.error_model import SMALL_CHANGE, update_error_model
 from torchref_kinetic_plugin.refinement.experiment import Evaluation, ExperimentModel, Floats
 from torchref_kinetic_plugin.refinement.quadratic import QuadraticForm
+from torchref_kinetic_plugin.refinement.threads import one_thread
 
 _log = logging.getLogger(__name__)
 
@@ -93,6 +94,7 @@ class KineticFit:
         return self.iterations[-1].free
 
 
+@one_thread()
 def fit_kinetics(
     models: Sequence[ExperimentModel],
     provider: SeriesOccupancies,

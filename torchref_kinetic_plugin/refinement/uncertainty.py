@@ -13,6 +13,7 @@ from torchref_kinetic_plugin.occupancies.second_order import SecondOrderFit, cov
 from torchref_kinetic_plugin.plugins.series import SeriesOccupancies
 from torchref_kinetic_plugin.refinement.experiment import ExperimentModel, Floats
 from torchref_kinetic_plugin.refinement.quadratic import QuadraticForm, pseudo_inverse, score_rows
+from torchref_kinetic_plugin.refinement.threads import one_thread
 
 #: Up to so many parameters the curvature itself is computed, two evaluations of the likelihood for each.
 _MOST_DIFFERENCED = 12
@@ -21,6 +22,8 @@ _STEP = 0.2
 _SMALLEST_STEP, _LARGEST_STEP = 1e-4, 0.1
 #: Information below this, about a parameter of order 1, is none: its standard error would exceed 1,000.
 _NO_INFORMATION = 1e-6
+#: Change of an occupancy per unit of an undetermined raw parameter that is none.
+_NO_CHANGE = 1e-4
 
 
 @final
@@ -47,6 +50,7 @@ class Uncertainty:
     from_curvature: bool
 
 
+@one_thread()
 def estimate_uncertainty(models: Sequence[ExperimentModel], provider: SeriesOccupancies) -> Uncertainty:
     """Covariance at the present parameters, which should be those of the best fit.
 
@@ -68,22 +72,31 @@ def estimate_uncertainty(models: Sequence[ExperimentModel], provider: SeriesOccu
         return Uncertainty((), np.zeros((0, 0)), none, from_curvature=True)
     hessian = curvature.from_scores()
     covariance = covariance_of(hessian, _NO_INFORMATION)
-    differenced = False
+    exact, differenced = hessian, False
     if size <= _MOST_DIFFERENCED and np.isfinite(covariance).all():
         exact = curvature.from_differences(np.sqrt(np.diag(covariance)))
         # At the very end of a range the curvature may be no maximum's; the products of scores always are.
         if np.linalg.eigvalsh(exact)[0] > 0.0:
             covariance, differenced = covariance_of(exact, _NO_INFORMATION), True
-    spread = []
-    for value, slopes in curvature.fit.jacobians():
-        rows = slopes.numpy()
-        reached = np.abs(rows) > 0.0
-        finite = np.where(np.isfinite(covariance), covariance, 0.0)
-        variance = np.einsum("ni,ij,nj->n", rows, finite, rows)
-        unknown = (reached @ ~np.isfinite(np.diag(covariance))).astype(bool)
-        variance[unknown] = np.inf
-        spread.append(np.sqrt(np.maximum(variance, 0.0)).reshape(tuple(value.shape)))
-    return Uncertainty(tuple(curvature.fit.parameters), covariance, tuple(spread), differenced)
+    spread = tuple(
+        _spread(slopes.numpy(), exact if differenced else hessian).reshape(tuple(value.shape))
+        for value, slopes in curvature.fit.jacobians()
+    )
+    return Uncertainty(tuple(curvature.fit.parameters), covariance, spread, differenced)
+
+
+def _spread(slopes: Floats, hessian: Floats) -> Floats:
+    """Standard errors (n,) of what depends on the parameters by slopes (n, n_refined).
+
+    Combinations of parameters that nothing determines do not matter where they change nothing, as a constant added
+    to all logits; where they do, the error is infinite.
+    """
+    values, vectors = np.linalg.eigh(hessian)
+    along = slopes @ vectors
+    known = values > max(_NO_INFORMATION, len(values) * np.finfo(float).eps * values[-1])
+    errors: Floats = np.sqrt((along[:, known] ** 2 / values[known]).sum(axis=1))
+    open_ended = (np.abs(along[:, ~known]) > _NO_CHANGE).any(axis=1)
+    return np.where(open_ended, np.inf, errors)
 
 
 class _Curvature:

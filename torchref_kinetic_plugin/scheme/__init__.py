@@ -2,7 +2,7 @@
 
 from torchref_kinetic_plugin.scheme.flow_chart import FlowChart, Transition, parse_flow_chart
 from torchref_kinetic_plugin.scheme.scheme import Scheme, Step
-from torchref_kinetic_plugin.scheme.units import format_time, parse_rate, parse_time, seconds_per
+from torchref_kinetic_plugin.scheme.units import format_time, parse_rate, parse_time, seconds_per, time_unit
 
 __all__ = [
     "FlowChart",
@@ -14,4 +14,5 @@ __all__ = [
     "parse_rate",
     "parse_time",
     "seconds_per",
+    "time_unit",
 ]

@@ -64,6 +64,19 @@ def parse_time(text: str) -> float:
     return float(match[1]) * seconds_per(match[2])
 
 
+def time_unit(text: str) -> str | None:
+    """The unit in which a time is written, ``"us"`` however the micro sign is; None for an infinite one.
+
+    Raises
+    ------
+    UnitError
+        As `parse_time`.
+    """
+    parse_time(text)
+    match = _TIME.fullmatch(text.strip())
+    return match[2].replace("µ", "u").replace("μ", "u") if match else None
+
+
 def parse_rate(text: str) -> float:
     """Read a rate such as ``"1/(500 ns)"``, ``"20 /ms"``, ``"20 ms^-1"`` or ``"inf"`` as 1/s.
 

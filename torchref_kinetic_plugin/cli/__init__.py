@@ -1,0 +1,1 @@
+"""The command line, ``torchref.kinetic VERB``: the only room that prints."""

@@ -1,0 +1,90 @@
+"""``torchref.kinetic``: arguments and exit codes; whatever is slow to import is imported by the verb that needs it."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import sys
+from collections.abc import Sequence
+
+import torchref_kinetic_plugin
+
+#: Exit codes.
+DONE, BUG, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+#: Verb to its module and one line of help.
+VERBS = {
+    "refine": "refine what a refinement file asks for",
+    "check": "validate a refinement file, its models and data, without fitting",
+    "init": "write a refinement file to start from",
+    "simulate": "simulate a series with known truth",
+    "plugins": "list plugins, what they offer, and which failed",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a verb and return its exit code.
+
+    0: done. 2: the input is wrong, said in one message. 130: interrupted. 1: a bug, with a traceback.
+    """
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    if options.verb is None:
+        parser.print_help()
+        return BAD_INPUT
+    logging.basicConfig(level=logging.ERROR, format="%(message)s")
+    from torchref_kinetic_plugin.errors import KineticsError
+
+    verb = importlib.import_module(f"torchref_kinetic_plugin.cli.{options.verb}")
+    try:
+        verb.run(options)
+    except KineticsError as error:
+        sys.stdout.flush()
+        print(f"torchref.kinetic {options.verb}: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print(f"\ntorchref.kinetic {options.verb}: interrupted; no result was written", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read the output has seen enough.
+        sys.stderr.close()
+        return DONE
+    return DONE
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all verbs; costs nothing to build."""
+    parser = argparse.ArgumentParser(
+        prog="torchref.kinetic",
+        description="Kinetic refinement of time-resolved crystallographic series.",
+        epilog="torchref.kinetic VERB --help says more of a verb.",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {torchref_kinetic_plugin.__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB")
+    made = {
+        name: verbs.add_parser(name, help=text, description=text[0].upper() + text[1:]) for name, text in VERBS.items()
+    }
+    for name in ("refine", "check"):
+        made[name].add_argument("file", help="refinement file, TOML")
+        made[name].add_argument("--d-min", type=float, metavar="A", help="high-resolution limit in place of the file's")
+    for name in ("refine", "check", "plugins"):
+        made[name].add_argument("--no-plugins", action="store_true", help="built-in plugins only")
+    for name in ("refine", "check", "init", "simulate"):
+        made[name].add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
+    made["refine"].add_argument("-o", "--output", metavar="DIR", help="output directory in place of the file's")
+    made["refine"].add_argument("--device", default="cpu", help="where to compute, e.g. cuda (default: cpu)")
+    made["init"].add_argument("directory", metavar="DIR", help="where refinement.toml is written")
+    made["init"].add_argument("files", nargs="+", metavar="FILE", help="models (the reference first) and reflections")
+    made["init"].add_argument(
+        "--reference", action="append", default=[], metavar="FILE", help="reflections without the trigger; repeatable"
+    )
+    made["init"].add_argument("--force", action="store_true", help="replace a refinement.toml that is there")
+    made["simulate"].add_argument("file", help="simulation file, TOML; see docs/simulate.md")
+    made["simulate"].add_argument("-o", "--output", required=True, metavar="DIR", help="where the series is written")
+    return parser
+
+
+def entry() -> None:
+    """Entry point of the console script."""
+    sys.exit(main())

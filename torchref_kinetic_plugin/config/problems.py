@@ -1,0 +1,147 @@
+"""Everything that is wrong with a refinement file, in words, each with its place."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+from pydantic import BaseModel, ValidationError
+
+from torchref_kinetic_plugin.errors import InputError, closest_match
+
+#: What each kind of pydantic's errors means to somebody who wrote a file; the value is put before it.
+_KINDS = {
+    "string_type": "text in quotes is wanted",
+    "string_too_short": "this text is too short",
+    "string_too_long": "this text is too long",
+    "float_type": "a number is wanted",
+    "int_type": "a whole number is wanted",
+    "int_from_float": "a whole number is wanted",
+    "bool_type": "true or false is wanted, without quotes",
+    "list_type": "a list is wanted, e.g. [...]",
+    "tuple_type": "a list of tables is wanted; write [[...]] for each",
+    "dict_type": "a table is wanted, e.g. {...}",
+    "model_type": "a table is wanted, e.g. {...}",
+    "model_attributes_type": "a table is wanted, e.g. {...}",
+    "path_type": "a path in quotes is wanted",
+    "finite_number": "a finite number is wanted",
+}
+_LIMITS = {
+    "greater_than": ("gt", "above"),
+    "greater_than_equal": ("ge", "at least"),
+    "less_than": ("lt", "below"),
+    "less_than_equal": ("le", "at most"),
+}
+
+
+@final
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong.
+
+    Attributes
+    ----------
+    place : str
+        Key, as ``"experiment[1].timepoints[3].time"``, counted from 1; empty for the whole file.
+    message : str
+        What is wrong, with the value, what is allowed and the closest match.
+    """
+
+    place: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.message}" if self.place else self.message
+
+
+@final
+class ConfigError(InputError):
+    """A refinement file with everything that is wrong with it.
+
+    Parameters
+    ----------
+    source : str
+        The file.
+    problems : sequence of Problem
+        At least one.
+    """
+
+    def __init__(self, source: str, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        head = f"{source}: {len(problems)} problems" if len(problems) > 1 else source
+        super().__init__("\n".join([f"{head}:", *(f"  {problem}" for problem in problems)]))
+
+
+def validation_problems(
+    error: ValidationError, root: Sequence[str | int] = (), model: type[BaseModel] | None = None
+) -> list[Problem]:
+    """Problems of a validation, in plain words.
+
+    Parameters
+    ----------
+    error : ValidationError
+        What pydantic found.
+    root : sequence
+        Where the validated table stands in the file.
+    model : type of BaseModel, optional
+        What was validated; lets unknown keys be told with what is allowed.
+    """
+    return [Problem(place_of((*root, *each["loc"])), _message(each, model)) for each in error.errors(include_url=False)]
+
+
+def place_of(location: Iterable[str | int]) -> str:
+    """A location as a user would write it, counted from 1."""
+    text = ""
+    for part in location:
+        if isinstance(part, int):
+            text += f"[{part + 1}]"
+        elif part != "[key]":
+            text += f".{part}" if text else part
+    return text
+
+
+def _message(found: Any, model: type[BaseModel] | None) -> str:
+    kind, value, context = found["type"], found["input"], found.get("ctx", {})
+    if kind == "missing":
+        return "is missing"
+    if kind == "extra_forbidden":
+        name, allowed = found["loc"][-1], _keys_at(model, found["loc"][:-1])
+        known = f"; allowed: {', '.join(allowed)}" if allowed else ""
+        return f"unknown key {name!r}{closest_match(name, allowed)}{known}"
+    if kind in {"value_error", "assertion_error"}:
+        return str(context["error"])
+    if kind == "literal_error":
+        allowed = [part.strip(" '") for part in context["expected"].replace(" or ", ", ").split(",")]
+        return f"{value!r} is not one of {', '.join(allowed)}{closest_match(value, allowed)}"
+    if kind in _LIMITS:
+        key, words = _LIMITS[kind]
+        return f"{value!r} is not allowed; {words} {context[key]:g} is wanted"
+    if kind in {"too_short", "too_long"}:
+        limit = context.get("min_length", context.get("max_length"))
+        return f"{context['actual_length']} entries; {limit} are wanted"
+    shown = repr(value) if len(repr(value)) < 60 else f"{repr(value)[:56]} ..."
+    return f"{shown}: {_KINDS.get(kind, found['msg'])}"
+
+
+def _keys_at(model: type[BaseModel] | None, location: Sequence[str | int]) -> list[str]:
+    """Keys that a table at a location may have."""
+    for part in location:
+        if model is None or not isinstance(part, str):
+            continue
+        fields = {field.alias or name: field for name, field in model.model_fields.items()}
+        if part not in fields:
+            return []
+        model = _model_in(fields[part].annotation)
+    return [field.alias or name for name, field in model.model_fields.items()] if model is not None else []
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The model that an annotation holds, in a list or beside None."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    if typing.get_origin(annotation) in {list, tuple, typing.Annotated, typing.Union, types.UnionType}:
+        return next((found for part in typing.get_args(annotation) if (found := _model_in(part)) is not None), None)
+    return None

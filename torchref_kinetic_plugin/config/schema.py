@@ -1,0 +1,302 @@
+"""The refinement file: what it may hold; no torch, so that a file is checked in an instant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, final
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from torchref_kinetic_plugin.errors import InputError, UnknownNameError, closest_match
+from torchref_kinetic_plugin.scheme import parse_time, time_unit
+
+#: Where occupancies come from when the flag is left out.
+DEFAULT_PROVIDER = "kinetics"
+#: Roles of columns.
+ROLES = ("F", "SIGF", "I", "SIGI", "free")
+
+_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+
+
+def _path(value: object, info: ValidationInfo) -> object:
+    """A path relative to the refinement file, which has to exist."""
+    if not isinstance(value, str) or not value:
+        return value
+    base: Path = (info.context or {}).get("base", Path())
+    path = base / Path(value).expanduser()
+    if not path.is_file():
+        beside = [each.name for each in path.parent.iterdir() if each.is_file()] if path.parent.is_dir() else []
+        what = "is a directory, not a file" if path.is_dir() else "there is no such file"
+        where = "" if path.parent.is_dir() else f" (nor a directory {str(path.parent)!r})"
+        raise InputError(f"{value!r}: {what}{where}{closest_match(path.name, beside)}")
+    return str(path)
+
+
+def _safe(value: str) -> str:
+    if not _SAFE_NAME.fullmatch(value):
+        raise InputError(
+            f"{value!r} becomes part of file names: letters, digits, '.', '_', '+' and '-' are allowed, a letter or "
+            "digit first"
+        )
+    return value
+
+
+def _delay(value: object) -> object:
+    parse_time(value)  # type: ignore[arg-type]  # it refuses what is not text, with a better message
+    return value
+
+
+def _known_roles(value: dict[str, str]) -> dict[str, str]:
+    for role in value:
+        if role not in ROLES:
+            raise UnknownNameError("column role", role, ROLES)
+    return value
+
+
+ExistingFile = Annotated[Path, BeforeValidator(_path)]
+Name = Annotated[str, AfterValidator(_safe)]
+Positive = Annotated[float, Strict(), Field(gt=0.0, allow_inf_nan=False)]
+Whole = Annotated[int, Strict()]
+Flag = Annotated[bool, Strict()]
+Columns = Annotated[dict[str, str], AfterValidator(_known_roles)]
+
+
+class Section(BaseModel):
+    """A table that refuses keys it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@final
+class RefinementSection(Section):
+    """Section ``[refinement]``."""
+
+    occupancy: str = Field(default=DEFAULT_PROVIDER, description="Where occupancies come from: the name of a provider.")
+    d_min: Positive | None = Field(default=None, description="High-resolution limit, A; by default that of the data.")
+    d_max: Positive | None = Field(default=None, description="Low-resolution limit, A; by default that of the data.")
+    cycles: Annotated[Whole, Field(ge=1)] = Field(
+        default=5, description="Macro-cycles in which structures and kinetics alternate."
+    )
+    refine: list[Literal["kinetics", "structures", "scale"]] = Field(
+        default=["kinetics", "scale"], description="What is refined."
+    )
+    seed: Annotated[Whole, Field(ge=0)] = Field(default=1, description="Of everything that is drawn.")
+    starts: Annotated[Whole, Field(ge=1)] = Field(default=4, description="Starting points of the kinetic fit, at most.")
+    free_fraction: Annotated[float, Strict(), Field(gt=0.0, lt=0.5)] = Field(
+        default=0.05, description="Fraction of reflections drawn as free where no file has free flags."
+    )
+
+    @model_validator(mode="after")
+    def _limits(self) -> Self:
+        if self.d_min is not None and self.d_max is not None and self.d_max <= self.d_min:
+            raise InputError(f"d_max = {self.d_max:g} A must be larger than d_min = {self.d_min:g} A")
+        return self
+
+
+@final
+class State(Section):
+    """One structure with a file of its own."""
+
+    name: Name = Field(description="What the file and the output call the structure.")
+    file: ExistingFile = Field(description="PDB or mmCIF file, gzipped or not.")
+
+
+@final
+class StructuresSection(Section):
+    """Section ``[structures]``: ``states``, or ``file`` with ``models`` or with ``altlocs``."""
+
+    states: list[State] | None = Field(default=None, description="One file per structure.")
+    file: ExistingFile | None = Field(default=None, description="One file for all structures.")
+    models: dict[Name, Annotated[Whole, Field(ge=0)]] | None = Field(
+        default=None, description="Structure to the number of its MODEL in the file."
+    )
+    altlocs: dict[Annotated[str, Field(min_length=1, max_length=1)], Name] | None = Field(
+        default=None, description="Alternative conformation to the structure that it belongs to."
+    )
+    restraints: list[ExistingFile] = Field(default=[], description="Restraint CIF files of ligands.")
+    known_residues: list[str] = Field(default=[], description="Residues that need no restraint file.")
+    superpose: Flag = Field(default=False, description="Remove shifts between structures along a polar axis.")
+    cell_tolerance: Annotated[float, Strict(), Field(gt=0.0, lt=0.2)] = Field(
+        default=0.01, description="Largest relative change of a cell length or angle between datasets."
+    )
+
+    @model_validator(mode="after")
+    def _one_layout(self) -> Self:
+        if self.states is not None:
+            if self.file is not None or self.models is not None or self.altlocs is not None:
+                raise InputError("give either states, or file with models or altlocs, not both")
+            names = [state.name for state in self.states]
+            if not names:
+                raise InputError("states is empty; name at least one structure, with its file")
+            if twice := sorted({name for name in names if names.count(name) > 1}):
+                raise InputError(f"the structure {', '.join(twice)} is there twice; each has a name of its own")
+        elif self.file is None:
+            raise InputError("no structures: give states = [{name = ..., file = ...}], or file with models or altlocs")
+        elif (self.models is None) == (self.altlocs is None):
+            raise InputError("file needs one of models and altlocs, which say which structure is which")
+        return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the structures."""
+        if self.states is not None:
+            return tuple(state.name for state in self.states)
+        return tuple(dict.fromkeys(self.models if self.models is not None else (self.altlocs or {}).values()))
+
+
+class _Dataset(Section):
+    file: ExistingFile = Field(description="MTZ or structure-factor mmCIF file, gzipped or not.")
+    columns: Columns = Field(default={}, description="As of the experiment, for this file.")
+    free_value: Whole | None = Field(default=None, description="As of the experiment, for this file.")
+
+
+@final
+class Reference(_Dataset):
+    """A dataset without the trigger; its path alone will do."""
+
+
+@final
+class Timepoint(_Dataset):
+    """A dataset with its delay."""
+
+    time: Annotated[str, BeforeValidator(_delay)] = Field(description='Delay with its unit, e.g. "100 ns", or "inf".')
+    name: Name = Field(default="", description="What the output calls it; by default made of the delay.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, data: Any) -> Any:
+        if isinstance(data, Mapping) and isinstance(data.get("time"), str) and "name" not in data:
+            return {**data, "name": _name_of_delay(data["time"])}
+        return data
+
+    @property
+    def time_s(self) -> float:
+        """Delay in seconds."""
+        return parse_time(self.time)
+
+
+def _name_of_delay(text: str) -> str:
+    """A delay as part of a file name, ``"2.5_us"``, ``"minus_1_ps"``."""
+    plain = text.strip().replace("µ", "u").replace("μ", "u")
+    sign = "minus_" if plain.startswith("-") else ""
+    return sign + (re.sub(r"[^A-Za-z0-9.]+", "_", plain).strip("_") or "timepoint")
+
+
+def _from_path(value: object) -> object:
+    return {"file": value} if isinstance(value, str) else value
+
+
+@final
+class Experiment(Section):
+    """One ``[[experiment]]``: datasets measured under one condition."""
+
+    name: Name = Field(default="", description='What the output calls it; by default "experiment_1" and so on.')
+    temperature: Positive | None = Field(default=None, description="K.")
+    references: list[Annotated[Reference, BeforeValidator(_from_path)]] = Field(
+        description="Datasets without the trigger: paths, or tables with file, columns and free_value."
+    )
+    timepoints: list[Timepoint] = Field(description="Datasets with their delays.")
+    columns: Columns = Field(default={}, description="Columns by role: F, SIGF or I, SIGI, and free; else found.")
+    free_value: Whole | None = Field(default=None, description="The value of the free flags that means free.")
+
+    @field_validator("timepoints")
+    @classmethod
+    def _distinct_names(cls, value: list[Timepoint]) -> list[Timepoint]:
+        """Number repeats of one delay; names that the user gave twice are refused."""
+        found: list[Timepoint] = []
+        for point in value:
+            name, number = point.name, 2
+            while name in {each.name for each in found}:
+                name, number = f"{point.name}_{number}", number + 1
+            found.append(point if name == point.name else point.model_copy(update={"name": name}))
+        return found
+
+    @model_validator(mode="after")
+    def _datasets(self) -> Self:
+        if not self.timepoints:
+            raise InputError("timepoints is empty; an experiment has at least one")
+        if not self.references:
+            raise InputError("references is empty; at least one dataset without the trigger is needed")
+        files = [each.file for each in (*self.references, *self.timepoints)]
+        if twice := sorted({file.name for file in files if files.count(file) > 1}):
+            raise InputError(f"{', '.join(twice)} is named more than once; a dataset counts once")
+        return self
+
+    @property
+    def time_unit(self) -> str:
+        """The unit in which the user counts: that of the first delay that has one."""
+        units = [time_unit(point.time) for point in self.timepoints]
+        return next((unit for unit in units if unit), "s")
+
+
+@final
+class WeightsSection(Section):
+    """Section ``[weights]``: factors of the terms that concern coordinates."""
+
+    data: Positive = Field(default=1.0, description="Of the data.")
+    geometry: Positive = Field(default=1.0, description="Of the geometry.")
+    adp: Positive = Field(default=1.0, description="Of displacement parameters.")
+    similarity: Positive = Field(default=1.0, description="Of the similarity of structures.")
+    occupancy: Positive = Field(default=1.0, description="Of the provider's regularization.")
+
+
+@final
+class OutputSection(Section):
+    """Section ``[output]``."""
+
+    directory: Path = Field(default=Path("refined"), description="Where everything is written.")
+    maps: Flag = Field(default=True, description="Whether map coefficients are written.")
+    plots: Flag = Field(default=True, description="Whether plots are drawn.")
+
+
+@final
+class RefinementFile(Section):
+    """A whole refinement file.
+
+    Attributes
+    ----------
+    provider_section : dict
+        The section of the provider that the flag names, as it stands in the file; the provider reads it.
+    path : Path
+        The file itself.
+    """
+
+    title: str = Field(default="", description="For plots and the report.")
+    refinement: RefinementSection = Field(default=RefinementSection(), description="What is done.")
+    structures: StructuresSection = Field(description="The atomic models.")
+    experiments: tuple[Experiment, ...] = Field(alias="experiment", description="The data.")
+    weights: WeightsSection = Field(default=WeightsSection(), description="Of the terms of the objective.")
+    output: OutputSection = Field(default=OutputSection(), description="What is written.")
+    provider_section: dict[str, Any] = Field(default={}, description="Set by the program.")
+    path: Path = Field(default=Path(), description="Set by the program.")
+
+    @staticmethod
+    def flag_section() -> str:
+        """The section that holds ``occupancy``."""
+        return "refinement"
+
+    @field_validator("experiments")
+    @classmethod
+    def _named(cls, value: tuple[Experiment, ...]) -> tuple[Experiment, ...]:
+        if not value:
+            raise InputError("there is no [[experiment]]; at least one is needed")
+        named = [
+            each if each.name else each.model_copy(update={"name": f"experiment_{number}"})
+            for number, each in enumerate(value, start=1)
+        ]
+        names = [each.name for each in named]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise InputError(f"two experiments are called {', '.join(twice)}; each has a name of its own")
+        return tuple(named)

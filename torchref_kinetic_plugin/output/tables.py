@@ -1,0 +1,71 @@
+"""A result as files: ``result.json``, ``rates.csv``, ``occupancies.csv``, ``statistics.csv``."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple
+from pathlib import Path
+from typing import Any
+
+from torchref_kinetic_plugin.files import write_text
+from torchref_kinetic_plugin.results import RefinementResult
+
+#: Columns of each table; new ones are added at the end, none is renamed.
+RATES = ("experiment", "kind", "name", "value", "unit", "std_error_ln", "lower", "upper", "start")
+OCCUPANCIES = ("experiment", "timepoint", "time_s", "structure", "occupancy", "lower", "upper")
+STATISTICS = (
+    "experiment",
+    "dataset",
+    "cycle",
+    "n_work",
+    "n_free",
+    "r_work",
+    "r_free",
+    "cc_diff_work",
+    "cc_diff_free",
+)
+
+
+def write_tables(directory: Path, result: RefinementResult) -> list[Path]:
+    """Write the four files into a directory, each whole or not at all.
+
+    Raises
+    ------
+    FileError
+        When one cannot be written.
+    """
+    contents = {
+        "result.json": json.dumps(result.to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n",
+        "rates.csv": as_csv(RATES, (astuple(each) for each in result.parameters)),
+        "occupancies.csv": as_csv(
+            OCCUPANCIES,
+            (
+                (o.experiment, o.timepoint, o.time_s, o.structure, o.occupancy, o.lower, o.upper)
+                for o in result.occupancies
+            ),
+        ),
+        "statistics.csv": as_csv(STATISTICS, (astuple(each) for each in result.statistics)),
+    }
+    for name, text in contents.items():
+        write_text(directory / name, text)
+    return [directory / name for name in contents]
+
+
+def as_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Text of a table; numbers with ten digits, nothing where there is no value."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([_cell(value) for value in row])
+    return buffer.getvalue()
+
+
+def _cell(value: Any) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return f"{value:.10g}" if isinstance(value, float) else str(value)

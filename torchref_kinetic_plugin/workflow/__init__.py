@@ -1,0 +1,1 @@
+"""The verbs: each puts the rooms below together; nothing here prints."""

@@ -1,0 +1,212 @@
+"""``check``: what a refinement file names, without fitting anything."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+
+from torchref_kinetic_plugin.plugins import PluginManager
+from torchref_kinetic_plugin.reflections import Observations, completeness, relative_scale, spread_against_sigma
+from torchref_kinetic_plugin.workflow.loading import Announce, LoadedExperiment, LoadedRefinement, load_refinement
+
+#: Differences over their sigmas between two datasets of one state beyond which sigmas are doubted.
+_MATCHING_SPREAD = (0.67, 1.5)
+
+
+@final
+@dataclass(frozen=True)
+class DatasetRow:
+    """One dataset of the data table.
+
+    Attributes
+    ----------
+    experiment, name, file : str
+        Which.
+    time_s : float or None
+        Delay, s; None for a reference.
+    n_reflections : int
+        Within the limits.
+    d_max, d_min : float
+        Resolution, A.
+    completeness : float
+        Of the possible reflections between these limits.
+    r_reference : float or None
+        Sum of |F_ref - k F| over sum of F_ref, against the first reference; None for itself.
+    difference_over_sigma : float or None
+        Robust r.m.s. of the difference to the first reference over its sigma.
+    remarks : tuple of str
+        What was found on reading.
+    """
+
+    experiment: str
+    name: str
+    file: str
+    time_s: float | None
+    n_reflections: int
+    d_max: float
+    d_min: float
+    completeness: float
+    r_reference: float | None
+    difference_over_sigma: float | None
+    remarks: tuple[str, ...]
+
+
+@final
+@dataclass(frozen=True)
+class ParameterRow:
+    """A parameter of the provider: where it starts, and whether it is refined."""
+
+    experiment: str
+    kind: str
+    name: str
+    start: float
+    unit: str
+    refined: bool
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class CheckReport:
+    """What `check` found.
+
+    Attributes
+    ----------
+    loaded : LoadedRefinement
+        The file and what it names.
+    datasets : tuple of DatasetRow
+        References first, experiment by experiment.
+    parameters : tuple of ParameterRow
+        Of the provider.
+    n_observations_work, n_observations_free : int
+        Of all datasets.
+    n_parameters : int
+        Of the provider, refined.
+    notes : tuple of str
+        On structures and data, for the record.
+    warnings : tuple of str
+        What may spoil the result.
+    """
+
+    loaded: LoadedRefinement
+    datasets: tuple[DatasetRow, ...]
+    parameters: tuple[ParameterRow, ...]
+    n_observations_work: int
+    n_observations_free: int
+    n_parameters: int
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def check(
+    path: str | os.PathLike[str],
+    *,
+    plugins: PluginManager | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    announce: Announce = lambda _: None,
+) -> CheckReport:
+    """Validate a refinement file, its models and its data without fitting.
+
+    Parameters
+    ----------
+    path : path
+        The refinement file.
+    plugins : PluginManager, optional
+        By default the built-in plugins and those installed.
+    overrides : mapping, optional
+        Keys, as ``"refinement.d_min"``, to values that stand in for those of the file.
+    announce : callable
+        Told what is being done.
+
+    Raises
+    ------
+    InputError
+        For what would stop a refinement.
+    """
+    from torchref_kinetic_plugin.refinement.estimates import ProviderParameters
+
+    loaded = load_refinement(path, plugins=plugins, overrides=overrides, announce=announce)
+    announce("building the occupancies")
+    provider = loaded.plugins.build(
+        loaded.file.refinement.occupancy,
+        loaded.settings,
+        [experiment.schedule for experiment in loaded.experiments],
+        loaded.structures.names,
+        loaded.file.refinement.seed,
+    )
+    rows: list[DatasetRow] = []
+    warnings = list(loaded.remarks)
+    for experiment in loaded.experiments:
+        announce(f"comparing the datasets of {experiment.settings.name}")
+        rows += _rows(experiment)
+        warnings += _warnings(experiment)
+    report = loaded.structures.report
+    parameters = ProviderParameters(provider)
+    masks = [(experiment.grid.mask, experiment.grid.free) for experiment in loaded.experiments]
+    return CheckReport(
+        loaded,
+        tuple(rows),
+        tuple(ParameterRow(*each) for each in parameters.starting()),
+        sum(int(mask[:, ~free].sum()) for mask, free in masks),
+        sum(int(mask[:, free].sum()) for mask, free in masks),
+        parameters.n_refined if "kinetics" in loaded.file.refinement.refine else 0,
+        tuple(str(finding) for finding in report.notes)
+        + tuple(remark for experiment in loaded.experiments for remark in experiment.free_set.remarks),
+        tuple(dict.fromkeys(warnings)),
+    )
+
+
+def _rows(experiment: LoadedExperiment) -> list[DatasetRow]:
+    first = experiment.observations[0]
+    times: list[float | None] = [None] * experiment.n_references
+    times += list(experiment.schedule.times)
+    rows = []
+    for name, time, each in zip(experiment.names, times, experiment.observations, strict=True):
+        overall = completeness(each).overall
+        is_first = each is first
+        rows.append(
+            DatasetRow(
+                experiment.settings.name,
+                name,
+                each.path,
+                time,
+                len(each),
+                each.d_max,
+                each.d_min,
+                overall.completeness,
+                None if is_first else r_between(first, each),
+                None if is_first else spread_against_sigma(first, each).overall,
+                each.remarks,
+            )
+        )
+    return rows
+
+
+def r_between(reference: Observations, other: Observations) -> float:
+    """R of a dataset, scaled, against a reference on their common reflections."""
+    scale = relative_scale(reference, other)
+    _, mine, theirs = np.intersect1d(reference.keys, other.keys, assume_unique=True, return_indices=True)
+    target = reference.amplitude[mine]
+    scaled = scale.factors(reference.resolution[mine]) * other.amplitude[theirs]
+    total = float(target.sum())
+    return float(np.abs(target - scaled).sum()) / total if total else math.nan
+
+
+def _warnings(experiment: LoadedExperiment) -> list[str]:
+    found = [report.text for report in experiment.indexing if report.best != "h,k,l"]
+    first = experiment.observations[0]
+    low, high = _MATCHING_SPREAD
+    for other in experiment.observations[1 : experiment.n_references]:
+        # Two references are of one state, so only errors make them differ.
+        spread = spread_against_sigma(first, other)
+        if not low < spread.overall < high:
+            found.append(spread.text)
+    for other in experiment.observations[experiment.n_references :]:
+        spread = spread_against_sigma(first, other)
+        if spread.overall < low:
+            found.append(spread.text)
+    return found

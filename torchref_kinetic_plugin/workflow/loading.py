@@ -1,0 +1,258 @@
+"""From a refinement file to everything it names: structures, datasets, provider."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, final
+
+from pydantic import BaseModel, ValidationError
+
+from torchref_kinetic_plugin.config import (
+    Experiment,
+    Problem,
+    RefinementFile,
+    StructuresSection,
+    read_refinement_file,
+    validation_problems,
+)
+from torchref_kinetic_plugin.errors import InputError, KineticsError
+from torchref_kinetic_plugin.plugins import ExperimentSchedule, PluginManager
+from torchref_kinetic_plugin.reflections import (
+    FreeSet,
+    Grid,
+    IndexingReport,
+    Observations,
+    best_indexing,
+    merge_grid,
+    one_free_set,
+    read_observations,
+)
+from torchref_kinetic_plugin.structures import LoadingOptions, StructureSet, load_altlocs, load_files, load_models
+
+#: Called with what is being done, in words.
+Announce = Callable[[str], None]
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class LoadedExperiment:
+    """Datasets of one experiment.
+
+    Attributes
+    ----------
+    settings : Experiment
+        What the refinement file says of it.
+    observations : tuple of Observations
+        Within the resolution limits; references first.
+    names : tuple of str
+        Of the datasets, in the same order.
+    free_set : FreeSet
+        Of all of them.
+    grid : Grid
+        All of them on one list of reflections.
+    indexing : tuple of IndexingReport
+        Each but the first against the first.
+    """
+
+    settings: Experiment
+    observations: tuple[Observations, ...]
+    names: tuple[str, ...]
+    free_set: FreeSet
+    grid: Grid
+    indexing: tuple[IndexingReport, ...]
+
+    @property
+    def n_references(self) -> int:
+        """Number of datasets without a delay."""
+        return len(self.settings.references)
+
+    @property
+    def schedule(self) -> ExperimentSchedule:
+        """What a provider learns of it."""
+        return ExperimentSchedule(
+            name=self.settings.name,
+            times=tuple(point.time_s for point in self.settings.timepoints),
+            time_unit=self.settings.time_unit,
+            temperature=self.settings.temperature,
+        )
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class LoadedRefinement:
+    """All that a refinement file names.
+
+    Attributes
+    ----------
+    file : RefinementFile
+        The file itself.
+    structures : StructureSet
+        Checked against each other.
+    experiments : tuple of LoadedExperiment
+        In the order of the file.
+    plugins : PluginManager
+        Has the provider.
+    settings : BaseModel or None
+        The provider's section.
+    """
+
+    file: RefinementFile
+    structures: StructureSet
+    experiments: tuple[LoadedExperiment, ...]
+    plugins: PluginManager = field(repr=False)
+    settings: BaseModel | None
+
+    @property
+    def remarks(self) -> list[str]:
+        """What was found on loading and a user should know, one sentence each."""
+        found = [str(finding) for finding in self.structures.report.warnings]
+        for experiment in self.experiments:
+            found += [change.text for change in experiment.grid.cell_changes if change.text]
+        return found
+
+
+def load_refinement(
+    path: str | os.PathLike[str],
+    *,
+    plugins: PluginManager | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    announce: Announce = lambda _: None,
+) -> LoadedRefinement:
+    """Read a refinement file and everything it names.
+
+    Parameters
+    ----------
+    path : path
+        The refinement file.
+    plugins : PluginManager, optional
+        By default the built-in plugins and those installed.
+    overrides : mapping
+        Keys, as ``"output.directory"``, to values that stand in for those of the file.
+    announce : callable
+        Told what is being read.
+
+    Raises
+    ------
+    InputError
+        With everything that is wrong with the file; or with the models, or with the data.
+    """
+    manager = PluginManager() if plugins is None else plugins
+    file = read_refinement_file(
+        path,
+        providers=manager.provider_names(),
+        check_section=lambda name, section: section_problems(manager, name, section),
+        overrides=overrides,
+    )
+    settings = manager.provider(file.refinement.occupancy).read_settings(file.provider_section)
+    announce("reading structures")
+    structures = load_structures_of(file.structures, needed="structures" in file.refinement.refine)
+    experiments = []
+    for experiment in file.experiments:
+        announce(f"reading {len(experiment.references) + len(experiment.timepoints)} datasets of {experiment.name}")
+        experiments.append(load_experiment(file, experiment))
+    return LoadedRefinement(file, structures, tuple(experiments), manager, settings)
+
+
+def section_problems(manager: PluginManager, name: str, section: Mapping[str, Any]) -> Sequence[Problem]:
+    """What is wrong with a provider's section."""
+    try:
+        manager.provider(name).read_settings(section)
+    except ValidationError as error:
+        return validation_problems(error, (name,))
+    except KineticsError as error:
+        return [Problem(name, str(error))]
+    return []
+
+
+def load_structures_of(section: StructuresSection, *, needed: bool) -> StructureSet:
+    """Load structures in the layout that a section chooses.
+
+    Parameters
+    ----------
+    section : StructuresSection
+        Of a refinement or simulation file.
+    needed : bool
+        Whether residues without restraints are an error.
+
+    Raises
+    ------
+    InputError
+        With everything that is wrong with them.
+    """
+    options = LoadingOptions(
+        restraints=section.restraints, known_residues=section.known_residues, restraints_needed=needed
+    )
+    if section.states is not None:
+        found = load_files({state.name: state.file for state in section.states}, options)
+    elif section.models is not None:
+        assert section.file is not None
+        found = load_models(section.file, section.models, options)
+    else:
+        assert section.file is not None
+        assert section.altlocs is not None
+        table: dict[str, list[str]] = {}
+        for letter, name in section.altlocs.items():
+            table.setdefault(name, []).append(letter)
+        found = load_altlocs(section.file, table, options)
+    return found.superposed() if section.superpose else found
+
+
+def load_experiment(file: RefinementFile, experiment: Experiment) -> LoadedExperiment:
+    """Read the datasets of an experiment, give them one free set and one list of reflections.
+
+    Raises
+    ------
+    InputError
+        For a file that cannot be read, another crystal, or too few reflections.
+    """
+    limits = file.refinement.d_min, file.refinement.d_max
+    observations = []
+    for dataset in (*experiment.references, *experiment.timepoints):
+        columns = {**experiment.columns, **dataset.columns}
+        value = experiment.free_value if dataset.free_value is None else dataset.free_value
+        read = read_observations(dataset.file, columns, free_value=value, free_may_be_absent="free" in columns)
+        observations.append(read.within(*limits))
+    first, *others = observations
+    flagged = any(each.flags is not None for each in observations)
+    free_set = one_free_set(
+        first,
+        others,
+        seed=file.refinement.seed,
+        fraction=None if flagged else file.refinement.free_fraction,
+    )
+    grid = merge_grid(observations, free_set, tolerance=file.structures.cell_tolerance)
+    indexing = tuple(best_indexing(first, each) for each in others)
+    return LoadedExperiment(
+        experiment,
+        tuple(observations),
+        _dataset_names(experiment, observations),
+        free_set,
+        grid,
+        indexing,
+    )
+
+
+def refuse_other_indexing(experiment: LoadedExperiment) -> None:
+    """Refuse datasets that are indexed otherwise than the reference.
+
+    Raises
+    ------
+    InputError
+        Naming each of them and the operator that mends it.
+    """
+    wrong = [report.text for report in experiment.indexing if report.best != "h,k,l"]
+    if wrong:
+        raise InputError("\n".join(wrong))
+
+
+def _dataset_names(experiment: Experiment, observations: Sequence[Observations]) -> tuple[str, ...]:
+    """Name of each dataset: a reference's file, a timepoint's own."""
+    names: list[str] = []
+    for dataset, read in zip(experiment.references, observations, strict=False):
+        name, number = read.name, 2
+        while name in names:
+            name, number = f"{dataset.file.parent.name}_{read.name}_{number}", number + 1
+        names.append(name)
+    return (*names, *(point.name for point in experiment.timepoints))

@@ -1,0 +1,35 @@
+"""Plots of a refinement."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from torchref_kinetic_plugin.output.agreement_figure import agreement_figure
+from torchref_kinetic_plugin.output.occupancy_figure import occupancy_result_figure
+from torchref_kinetic_plugin.plotting import save
+from torchref_kinetic_plugin.results import RefinementResult
+
+if TYPE_CHECKING:
+    from torchref_kinetic_plugin.workflow.refining import Refinement
+
+
+def write_plots(run: Refinement, result: RefinementResult, directory: Path) -> None:
+    """Draw occupancies, scheme and agreement of each experiment, as PNG and SVG.
+
+    Raises
+    ------
+    FileError
+        When one cannot be written.
+    """
+    from torchref_kinetic_plugin.occupancies import occupancies_kinetics
+
+    directory.mkdir(exist_ok=True)
+    for name, module in zip(run.provider.names, run.provider.modules_by_experiment, strict=True):
+        for suffix in (".png", ".svg"):
+            if isinstance(module, occupancies_kinetics):
+                module.plot_occupancies(directory / f"{name}_occupancies{suffix}")
+                module.plot_scheme(directory / f"{name}_scheme{suffix}")
+            else:
+                save(occupancy_result_figure(result, name), directory / f"{name}_occupancies{suffix}")
+            save(agreement_figure(result, name), directory / f"{name}_agreement{suffix}")
