@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from torchref_kinetic_plugin.config.problems import ConfigError, Problem, validation_problems
 from torchref_kinetic_plugin.config.schema import DEFAULT_PROVIDER, RefinementFile
@@ -22,7 +22,7 @@ _LARGEST = 4_000_000
 #: Gives the problems of a provider's section.
 SectionCheck = Callable[[str, Mapping[str, Any]], Sequence[Problem]]
 
-_File = TypeVar("_File", bound=RefinementFile | SimulationFile)
+_File = TypeVar("_File", bound=BaseModel)
 
 
 def read_refinement_file(
@@ -58,8 +58,8 @@ def read_refinement_file(
         With every problem, its place, and the closest match.
     """
     source = Path(path)
-    found, section = _validated(RefinementFile, source, providers, check_section, overrides or {})
-    directory = source.parent / found.output.directory.expanduser()
+    found, section = _validated(RefinementFile, "refinement", source, providers, check_section, overrides or {})
+    directory = source.parent / found.output.directory
     return found.model_copy(
         update={
             "provider_section": section,
@@ -76,12 +76,13 @@ def read_simulation_file(
     check_section: SectionCheck | None = None,
 ) -> SimulationFile:
     """Read and validate a simulation file; arguments and errors as of `read_refinement_file`."""
-    found, section = _validated(SimulationFile, Path(path), providers, check_section, {})
+    found, section = _validated(SimulationFile, "simulation", Path(path), providers, check_section, {})
     return found.model_copy(update={"provider_section": section})
 
 
 def _validated(
     model: type[_File],
+    place: str,
     source: Path,
     providers: Sequence[str],
     check_section: SectionCheck | None,
@@ -109,7 +110,6 @@ def _validated(
         found = model.model_validate(own, context={"base": source.parent})
     except ValidationError as error:
         problems += validation_problems(error, model=model)
-    place = model.flag_section()
     chosen = _chosen(own.get(place, {}))
     section: Any = table.get(chosen, {})
     if chosen not in providers:
@@ -144,6 +144,9 @@ def _parsed(source: Path) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(repr(str(source)), [_syntax_problem(str(error), text)]) from None
+    except ValueError:
+        # Of Python's own: it refuses whole numbers of thousands of digits.
+        raise ConfigError(repr(str(source)), [Problem("", "a number has too many digits")]) from None
     except RecursionError:
         raise ConfigError(repr(str(source)), [Problem("", "tables nested too deeply")]) from None
 
@@ -154,7 +157,8 @@ def _syntax_problem(message: str, text: str) -> Problem:
     if where is None or where[1] is None:
         return Problem("end of file" if where else "", f"not TOML: {words}")
     line = int(where[1])
-    shown = text.splitlines()[line - 1].strip() if line <= len(text.splitlines()) else ""
+    # A line ends where TOML ends it, not at every character that Python counts.
+    shown = text.split("\n")[line - 1].strip()
     return Problem(f"line {line}", f"not TOML: {words}" + (f", in {shown!r}" if shown else ""))
 
 

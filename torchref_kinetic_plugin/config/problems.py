@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import re
 import types
 import typing
 from collections.abc import Iterable, Sequence
@@ -15,8 +17,6 @@ from torchref_kinetic_plugin.errors import InputError, closest_match
 #: What each kind of pydantic's errors means to somebody who wrote a file; the value is put before it.
 _KINDS = {
     "string_type": "text in quotes is wanted",
-    "string_too_short": "this text is too short",
-    "string_too_long": "this text is too long",
     "float_type": "a number is wanted",
     "int_type": "a whole number is wanted",
     "int_from_float": "a whole number is wanted",
@@ -29,6 +29,8 @@ _KINDS = {
     "path_type": "a path in quotes is wanted",
     "finite_number": "a finite number is wanted",
 }
+#: What pydantic puts into a location for the part of a union that it tried; no key of the file.
+_ATTEMPT = re.compile(r"(?:bool|float|int|str|constrained-\w+|(?:dict|list|literal|tuple|function-[\w-]+)\[.*\])")
 _LIMITS = {
     "greater_than": ("gt", "above"),
     "greater_than_equal": ("ge", "at least"),
@@ -89,7 +91,13 @@ def validation_problems(
     model : type of BaseModel, optional
         What was validated; lets unknown keys be told with what is allowed.
     """
-    return [Problem(place_of((*root, *each["loc"])), _message(each, model)) for each in error.errors(include_url=False)]
+    found: dict[str, list[str]] = {}
+    for each in error.errors(include_url=False):
+        messages = found.setdefault(place_of((*root, *each["loc"])), [])
+        if (message := _message(each, model)) not in messages:
+            messages.append(message)
+    # Several at one place are attempts at the same value, of which any would do.
+    return [Problem(place, "; or ".join(messages)) for place, messages in found.items()]
 
 
 def place_of(location: Iterable[str | int]) -> str:
@@ -98,8 +106,9 @@ def place_of(location: Iterable[str | int]) -> str:
     for part in location:
         if isinstance(part, int):
             text += f"[{part + 1}]"
-        elif part != "[key]":
-            text += f".{part}" if text else part
+        elif part != "[key]" and not _ATTEMPT.fullmatch(part):
+            key = part or '""'
+            text += f".{key}" if text else key
     return text
 
 
@@ -115,33 +124,47 @@ def _message(found: Any, model: type[BaseModel] | None) -> str:
         return str(context["error"])
     if kind == "literal_error":
         allowed = [part.strip(" '") for part in context["expected"].replace(" or ", ", ").split(",")]
-        return f"{value!r} is not one of {', '.join(allowed)}{closest_match(value, allowed)}"
+        closest = closest_match(value, allowed) if isinstance(value, str) else ""
+        return f"{_shown(value)} is not one of {', '.join(allowed)}{closest}"
     if kind in _LIMITS:
         key, words = _LIMITS[kind]
-        return f"{value!r} is not allowed; {words} {context[key]:g} is wanted"
+        return f"{_shown(value)} is not allowed; {words} {context[key]:g} is wanted"
     if kind in {"too_short", "too_long"}:
-        limit = context.get("min_length", context.get("max_length"))
-        return f"{context['actual_length']} entries; {limit} are wanted"
-    shown = repr(value) if len(repr(value)) < 60 else f"{repr(value)[:56]} ..."
-    return f"{shown}: {_KINDS.get(kind, found['msg'])}"
+        limit = f"at least {context['min_length']}" if kind == "too_short" else f"at most {context['max_length']}"
+        return f"the number of entries is {context['actual_length']}; {limit} is wanted"
+    return f"{_shown(value)}: {_KINDS.get(kind, found['msg'])}"
+
+
+def _shown(value: object) -> str:
+    """A value much as it stands in the file, shortened."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = value.isoformat() if isinstance(value, datetime.date | datetime.time) else repr(value)
+    return text if len(text) < 60 else f"{text[:56]} ..."
 
 
 def _keys_at(model: type[BaseModel] | None, location: Sequence[str | int]) -> list[str]:
     """Keys that a table at a location may have."""
+    named = False
     for part in location:
-        if model is None or not isinstance(part, str):
+        if model is None or not isinstance(part, str) or _ATTEMPT.fullmatch(part):
+            continue
+        if named:
+            # A name that the user chose, as in [kinetics.experiments.NAME].
+            named = False
             continue
         fields = {field.alias or name: field for name, field in model.model_fields.items()}
         if part not in fields:
             return []
+        named = typing.get_origin(fields[part].annotation) is dict
         model = _model_in(fields[part].annotation)
     return [field.alias or name for name, field in model.model_fields.items()] if model is not None else []
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """The model that an annotation holds, in a list or beside None."""
+    """The model that an annotation holds, in a list or table or beside None."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    if typing.get_origin(annotation) in {list, tuple, typing.Annotated, typing.Union, types.UnionType}:
+    if typing.get_origin(annotation) in {dict, list, tuple, typing.Annotated, typing.Union, types.UnionType}:
         return next((found for part in typing.get_args(annotation) if (found := _model_in(part)) is not None), None)
     return None

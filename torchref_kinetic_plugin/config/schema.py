@@ -2,75 +2,29 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, final
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    Strict,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, field_validator, model_validator
 
-from torchref_kinetic_plugin.errors import InputError, UnknownNameError, closest_match
+from torchref_kinetic_plugin.config.values import (
+    Altloc,
+    Columns,
+    Delay,
+    Directory,
+    ExistingFile,
+    Flag,
+    Name,
+    Positive,
+    Whole,
+    name_of_delay,
+)
+from torchref_kinetic_plugin.errors import InputError
 from torchref_kinetic_plugin.scheme import parse_time, time_unit
 
 #: Where occupancies come from when the flag is left out.
 DEFAULT_PROVIDER = "kinetics"
-#: Roles of columns.
-ROLES = ("F", "SIGF", "I", "SIGI", "free")
-
-_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
-
-
-def _path(value: object, info: ValidationInfo) -> object:
-    """A path relative to the refinement file, which has to exist."""
-    if not isinstance(value, str) or not value:
-        return value
-    base: Path = (info.context or {}).get("base", Path())
-    path = base / Path(value).expanduser()
-    if not path.is_file():
-        beside = [each.name for each in path.parent.iterdir() if each.is_file()] if path.parent.is_dir() else []
-        what = "is a directory, not a file" if path.is_dir() else "there is no such file"
-        where = "" if path.parent.is_dir() else f" (nor a directory {str(path.parent)!r})"
-        raise InputError(f"{value!r}: {what}{where}{closest_match(path.name, beside)}")
-    return str(path)
-
-
-def _safe(value: str) -> str:
-    if not _SAFE_NAME.fullmatch(value):
-        raise InputError(
-            f"{value!r} becomes part of file names: letters, digits, '.', '_', '+' and '-' are allowed, a letter or "
-            "digit first"
-        )
-    return value
-
-
-def _delay(value: object) -> object:
-    parse_time(value)  # type: ignore[arg-type]  # it refuses what is not text, with a better message
-    return value
-
-
-def _known_roles(value: dict[str, str]) -> dict[str, str]:
-    for role in value:
-        if role not in ROLES:
-            raise UnknownNameError("column role", role, ROLES)
-    return value
-
-
-ExistingFile = Annotated[Path, BeforeValidator(_path)]
-Name = Annotated[str, AfterValidator(_safe)]
-Positive = Annotated[float, Strict(), Field(gt=0.0, allow_inf_nan=False)]
-Whole = Annotated[int, Strict()]
-Flag = Annotated[bool, Strict()]
-Columns = Annotated[dict[str, str], AfterValidator(_known_roles)]
 
 
 class Section(BaseModel):
@@ -122,7 +76,7 @@ class StructuresSection(Section):
     models: dict[Name, Annotated[Whole, Field(ge=0)]] | None = Field(
         default=None, description="Structure to the number of its MODEL in the file."
     )
-    altlocs: dict[Annotated[str, Field(min_length=1, max_length=1)], Name] | None = Field(
+    altlocs: dict[Altloc, Name] | None = Field(
         default=None, description="Alternative conformation to the structure that it belongs to."
     )
     restraints: list[ExistingFile] = Field(default=[], description="Restraint CIF files of ligands.")
@@ -137,15 +91,18 @@ class StructuresSection(Section):
         if self.states is not None:
             if self.file is not None or self.models is not None or self.altlocs is not None:
                 raise InputError("give either states, or file with models or altlocs, not both")
-            names = [state.name for state in self.states]
-            if not names:
+            if not self.states:
                 raise InputError("states is empty; name at least one structure, with its file")
-            if twice := sorted({name for name in names if names.count(name) > 1}):
+            if twice := _repeated([state.name for state in self.states]):
                 raise InputError(f"the structure {', '.join(twice)} is there twice; each has a name of its own")
         elif self.file is None:
             raise InputError("no structures: give states = [{name = ..., file = ...}], or file with models or altlocs")
         elif (self.models is None) == (self.altlocs is None):
             raise InputError("file needs one of models and altlocs, which say which structure is which")
+        elif not (self.models or self.altlocs):
+            raise InputError(f"{'altlocs' if self.models is None else 'models'} is empty; name at least one structure")
+        elif self.models and (twice := _repeated(list(map(str, self.models.values())))):
+            raise InputError(f"model {', '.join(twice)} is there twice; each structure has a model of its own")
         return self
 
     @property
@@ -171,15 +128,8 @@ class Reference(_Dataset):
 class Timepoint(_Dataset):
     """A dataset with its delay."""
 
-    time: Annotated[str, BeforeValidator(_delay)] = Field(description='Delay with its unit, e.g. "100 ns", or "inf".')
+    time: Delay = Field(description='Delay with its unit, e.g. "100 ns", or "inf".')
     name: Name = Field(default="", description="What the output calls it; by default made of the delay.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _named(cls, data: Any) -> Any:
-        if isinstance(data, Mapping) and isinstance(data.get("time"), str) and "name" not in data:
-            return {**data, "name": _name_of_delay(data["time"])}
-        return data
 
     @property
     def time_s(self) -> float:
@@ -187,11 +137,8 @@ class Timepoint(_Dataset):
         return parse_time(self.time)
 
 
-def _name_of_delay(text: str) -> str:
-    """A delay as part of a file name, ``"2.5_us"``, ``"minus_1_ps"``."""
-    plain = text.strip().replace("µ", "u").replace("μ", "u")
-    sign = "minus_" if plain.startswith("-") else ""
-    return sign + (re.sub(r"[^A-Za-z0-9.]+", "_", plain).strip("_") or "timepoint")
+def _repeated(names: Sequence[str]) -> list[str]:
+    return sorted({name for name in names if names.count(name) > 1})
 
 
 def _from_path(value: object) -> object:
@@ -214,13 +161,21 @@ class Experiment(Section):
     @field_validator("timepoints")
     @classmethod
     def _distinct_names(cls, value: list[Timepoint]) -> list[Timepoint]:
-        """Number repeats of one delay; names that the user gave twice are refused."""
+        """Name after its delay what the user has not named, numbering repeats; refuse names given twice."""
+        taken = [point.name for point in value if point.name]
+        if twice := _repeated(taken):
+            raise InputError(f"two timepoints are called {', '.join(twice)}; each has a name of its own")
         found: list[Timepoint] = []
         for point in value:
-            name, number = point.name, 2
-            while name in {each.name for each in found}:
-                name, number = f"{point.name}_{number}", number + 1
-            found.append(point if name == point.name else point.model_copy(update={"name": name}))
+            if point.name:
+                found.append(point)
+                continue
+            base = name_of_delay(point.time)
+            name, number = base, 2
+            while name in taken:
+                name, number = f"{base}_{number}", number + 1
+            taken.append(name)
+            found.append(point.model_copy(update={"name": name}))
         return found
 
     @model_validator(mode="after")
@@ -229,9 +184,12 @@ class Experiment(Section):
             raise InputError("timepoints is empty; an experiment has at least one")
         if not self.references:
             raise InputError("references is empty; at least one dataset without the trigger is needed")
-        files = [each.file for each in (*self.references, *self.timepoints)]
-        if twice := sorted({file.name for file in files if files.count(file) > 1}):
-            raise InputError(f"{', '.join(twice)} is named more than once; a dataset counts once")
+        places: dict[Path, list[str]] = {}
+        for key, datasets in (("references", self.references), ("timepoints", self.timepoints)):
+            for number, each in enumerate(datasets, start=1):
+                places.setdefault(each.file.resolve(), []).append(f"{key}[{number}]")
+        if twice := [f"{file.name} ({', '.join(where)})" for file, where in places.items() if len(where) > 1]:
+            raise InputError(f"named more than once: {'; '.join(twice)}; a dataset counts once")
         return self
 
     @property
@@ -256,7 +214,7 @@ class WeightsSection(Section):
 class OutputSection(Section):
     """Section ``[output]``."""
 
-    directory: Path = Field(default=Path("refined"), description="Where everything is written.")
+    directory: Directory = Field(default=Path("refined"), description="Where everything is written.")
     maps: Flag = Field(default=True, description="Whether map coefficients are written.")
     plots: Flag = Field(default=True, description="Whether plots are drawn.")
 
@@ -282,11 +240,6 @@ class RefinementFile(Section):
     provider_section: dict[str, Any] = Field(default={}, description="Set by the program.")
     path: Path = Field(default=Path(), description="Set by the program.")
 
-    @staticmethod
-    def flag_section() -> str:
-        """The section that holds ``occupancy``."""
-        return "refinement"
-
     @field_validator("experiments")
     @classmethod
     def _named(cls, value: tuple[Experiment, ...]) -> tuple[Experiment, ...]:
@@ -296,7 +249,6 @@ class RefinementFile(Section):
             each if each.name else each.model_copy(update={"name": f"experiment_{number}"})
             for number, each in enumerate(value, start=1)
         ]
-        names = [each.name for each in named]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
+        if twice := _repeated([each.name for each in named]):
             raise InputError(f"two experiments are called {', '.join(twice)}; each has a name of its own")
         return tuple(named)

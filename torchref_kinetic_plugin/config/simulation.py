@@ -4,26 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Self, final
 
-from pydantic import BeforeValidator, Field, Strict, model_validator
+from pydantic import Field, Strict, model_validator
 
-from torchref_kinetic_plugin.config.schema import (
-    DEFAULT_PROVIDER,
-    ExistingFile,
-    Positive,
-    Section,
-    StructuresSection,
-    Whole,
-)
+from torchref_kinetic_plugin.config.schema import DEFAULT_PROVIDER, Section, StructuresSection
+from torchref_kinetic_plugin.config.values import Delay, ExistingFile, Positive, Whole
 from torchref_kinetic_plugin.errors import InputError
-from torchref_kinetic_plugin.scheme import parse_time, time_unit
+from torchref_kinetic_plugin.scheme import time_unit
 
 NotNegative = Annotated[float, Strict(), Field(ge=0.0, allow_inf_nan=False)]
 Share = Annotated[float, Strict(), Field(ge=0.0, lt=1.0)]
-
-
-def _delay(value: object) -> object:
-    parse_time(value)  # type: ignore[arg-type]  # it refuses what is not text, with a better message
-    return value
 
 
 @final
@@ -33,9 +22,7 @@ class SimulationSection(Section):
     occupancy: str = Field(default=DEFAULT_PROVIDER, description="The provider that gives the true occupancies.")
     d_min: Positive = Field(description="High-resolution limit, A.")
     d_max: Positive | None = Field(default=None, description="Low-resolution limit, A.")
-    delays: list[Annotated[str, BeforeValidator(_delay)]] = Field(
-        min_length=1, description='Delays with their units, e.g. ["10 ns", "1 us"].'
-    )
+    delays: list[Delay] = Field(min_length=1, description='Delays with their units, e.g. ["10 ns", "1 us"].')
     references: Annotated[Whole, Field(ge=1)] = Field(default=1, description="How many datasets without the trigger.")
     temperature: Positive | None = Field(default=None, description="K, for providers that need it.")
     seed: Annotated[Whole, Field(ge=0)] = Field(default=1, description="Of everything that is drawn.")
@@ -110,8 +97,3 @@ class SimulationFile(Section):
     solvent: SolventSection = Field(default=SolventSection(), description="Bulk solvent.")
     scaling: ScalingSection = Field(default=ScalingSection(), description="Between the datasets.")
     provider_section: dict[str, Any] = Field(default={}, description="Set by the program.")
-
-    @staticmethod
-    def flag_section() -> str:
-        """The section that holds ``occupancy``."""
-        return "simulation"

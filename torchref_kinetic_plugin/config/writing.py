@@ -7,6 +7,7 @@ import math
 import os
 import re
 from collections.abc import Mapping, Sequence
+from datetime import date, time
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from torchref_kinetic_plugin.scheme.units import SECONDS
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _UNITS = "|".join(sorted((unit for unit in SECONDS if unit != "d"), key=len, reverse=True))
-_TIME_IN_NAME = re.compile(rf"(?<![A-Za-z0-9.])[tT]?[_-]?(\d+(?:[.p]\d+)?)[_-]?({_UNITS})(?![A-Za-z0-9])")
+_TIME_IN_NAME = re.compile(rf"(?<![A-Za-z0-9.])(?:minus|neg|[tT])?[_-]?(\d+(?:[.p]\d+)?)[_-]?({_UNITS})(?![A-Za-z0-9])")
+_MINUS = re.compile(r"(?:(?:^|[^A-Za-z0-9])(?:minus|neg)[_-]?|(?:^|[^A-Za-z0-9])-)$")
+_MINUS_OR_HYPHEN = re.compile(r"(?:^|[^A-Za-z0-9])[tT]-$")
 
 
 def resolved_toml(file: RefinementFile, *, relative_to: Path) -> str:
@@ -23,7 +26,7 @@ def resolved_toml(file: RefinementFile, *, relative_to: Path) -> str:
     table = file.model_dump(by_alias=True, exclude={"provider_section", "path"}, exclude_none=True)
     table["structures"] = _with_paths(table["structures"], relative_to)
     table["experiment"] = [_with_paths(each, relative_to) for each in table["experiment"]]
-    table["output"]["directory"] = _relative(file.output.directory, relative_to)
+    table["output"]["directory"] = _relative(file.output.directory.resolve(), relative_to)
     experiments = table.pop("experiment")
     lines = [f"title = {_value(table.pop('title'))}"]
     for name, section in table.items():
@@ -31,14 +34,22 @@ def resolved_toml(file: RefinementFile, *, relative_to: Path) -> str:
     for experiment in experiments:
         lines += ["", "[[experiment]]", *_pairs(experiment)]
     if file.provider_section:
-        lines += ["", f"[{file.refinement.occupancy}]", *_pairs(file.provider_section)]
+        lines += ["", f"[{_key(file.refinement.occupancy)}]", *_pairs(file.provider_section)]
     return "\n".join(lines) + "\n"
 
 
 def time_in_name(name: str) -> str | None:
-    """The delay that a file name tells, as ``"2.5 us"`` of ``"lyso_2.5us.mtz"``; None when it tells none."""
-    match = _TIME_IN_NAME.search(Path(name).name)
-    return f"{match[1].replace('p', '.')} {match[2]}" if match else None
+    """The delay that a file name tells, e.g. ``"2.5 us"`` of ``"lyso_2.5us.mtz"``; None when it tells none.
+
+    A hyphen after a word separates (``lyso-5ps``), one after another separator is a minus (``lyso_-5ps``), as are
+    ``minus`` and ``neg``; ``t-5ps`` may be either, and tells none.
+    """
+    name = Path(name).name
+    match = _TIME_IN_NAME.search(name)
+    if match is None or _MINUS_OR_HYPHEN.search(before := name[: match.start(1)]):
+        return None
+    sign = "-" if _MINUS.search(before) else ""
+    return f"{sign}{match[1].replace('p', '.')} {match[2]}"
 
 
 def starting_file(
@@ -115,7 +126,8 @@ def starting_file(
 def _with_paths(section: Mapping[str, Any], base: Path) -> dict[str, Any]:
     def moved(value: Any) -> Any:
         if isinstance(value, Path):
-            return _relative(value, base)
+            # A link keeps its own name: what it points to may have no suffix, or another.
+            return _relative(value.parent.resolve() / value.name, base)
         if isinstance(value, Mapping):
             return {key: moved(entry) for key, entry in value.items() if entry not in ({}, [])}
         return [moved(entry) for entry in value] if isinstance(value, list) else value
@@ -124,7 +136,7 @@ def _with_paths(section: Mapping[str, Any], base: Path) -> dict[str, Any]:
 
 
 def _relative(path: Path, base: Path) -> str:
-    return Path(os.path.relpath(path.resolve(), base.resolve())).as_posix()
+    return Path(os.path.relpath(path, base.resolve())).as_posix()
 
 
 def _pairs(section: Mapping[str, Any]) -> list[str]:
@@ -142,6 +154,8 @@ def _value(value: Any) -> str:
         return ("inf" if value > 0 else "-inf") if math.isinf(value) else repr(value)
     if isinstance(value, int):
         return str(value)
+    if isinstance(value, date | time):
+        return value.isoformat()
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{_key(key)} = {_value(entry)}" for key, entry in value.items()) + "}"
     if isinstance(value, list | tuple):
