@@ -53,8 +53,11 @@ def occupancies(times: list[float | None]) -> Array:
     return np.array(columns).T
 
 
-def write_data(directory: Path = HERE) -> Truth:
-    """Simulate the series from the true structures in ``truth/`` and write it to a directory."""
+def write_data(directory: Path = HERE, noise_seed: int | None = None) -> Truth:
+    """Simulate the series from the true structures in ``truth/`` and write it to a directory.
+
+    ``noise_seed`` draws the noise anew and leaves everything else as it is.
+    """
     structures = [gemmi.read_structure(str(HERE / "truth" / FILES[name])) for name in STRUCTURES]
     times = [None, *(parse_time(delay) for delay in DELAYS)]
     series = simulate_series(
@@ -64,6 +67,7 @@ def write_data(directory: Path = HERE) -> Truth:
         times=times,
         d_min=D_MIN,
         seed=SEED,
+        noise_seed=noise_seed,
         structure_names=STRUCTURES,
         noise=IntensityNoise(proportional=0.04, counting=0.0025, background=0.012),
         solvent=BulkSolvent(),

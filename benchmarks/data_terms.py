@@ -1,0 +1,67 @@
+"""Data terms with gradients to the atoms, beside the structure factors that they are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from benchmarks.series import Series, example, lysozyme, with_timepoints
+from benchmarks.timing import in_turn
+from torchref_kinetic_plugin.bridge import StructureFactorBank, with_solvent
+from torchref_kinetic_plugin.refinement.experiment import ExperimentModel, Preparation, prepare_experiment
+
+#: Largest ratio allowed at so many timepoints.
+LIMITS = {8: 1.3, 64: 1.8}
+_FREE = ("xyz", "adp", "u")
+
+
+def rows(*, long: bool = False) -> Iterator[str]:
+    """One line of the table for 8 and for 64 timepoints, on lysozyme where it lies, else the example; both if long."""
+    real = lysozyme()
+    chosen = [] if real is None else [real]
+    if real is None or long:
+        chosen.append(example())
+    for series in chosen:
+        prepared = prepare_experiment(series.data, series.structures, series.reference_occupancies)
+        bank = StructureFactorBank(series.structures, series.data.grid.hkl, series.data.crystal, free=_FREE)
+        for n_timepoints, limit in LIMITS.items():
+            yield _row(series, prepared, bank, n_timepoints, limit)
+
+
+def _row(series: Series, prepared: Preparation, bank: StructureFactorBank, n_timepoints: int, limit: float) -> str:
+    data, chosen = with_timepoints(series.data, n_timepoints)
+    model = ExperimentModel(
+        data, prepared.model.components, prepared.model.base_log_scale.numpy()[chosen], series.reference_occupancies
+    )
+    masks, mask_scale = bank.mask_structure_factors(), torch.as_tensor(prepared.absolute.mask_scale)
+    work = torch.as_tensor(np.flatnonzero(model.work))
+    generator = torch.Generator().manual_seed(1)
+    occupancies = torch.rand(len(series.structures), n_timepoints, generator=generator, dtype=torch.float64)
+    occupancies = (occupancies / occupancies.sum(0)).requires_grad_()
+    # The scales and the error model stand still within a step of the structures.
+    fixed = model.error_variance(), model.log_scale(), model.log_inflation()
+    gradient = torch.randn(prepared.atoms.shape, generator=generator, dtype=prepared.atoms.dtype)
+
+    def data_terms() -> None:
+        _reset(bank, occupancies)
+        model.components = with_solvent(bank.structure_factors(), masks, mask_scale)
+        values = model.likelihood(model.mixture(model.with_references(occupancies)), *fixed)
+        (-values[work].sum()).backward()  # type: ignore[no-untyped-call]
+
+    def structure_factors() -> None:
+        _reset(bank, occupancies)
+        bank.structure_factors().backward(gradient)
+
+    pair = in_turn(data_terms, structure_factors, seconds=6.0)
+    return (
+        f"| data terms, {series.name}, {bank.n_structures} structures, {bank.n_reflections} reflections, "
+        f"{n_timepoints} timepoints | {1e3 * pair.ours:.0f} ms | {1e3 * pair.theirs:.0f} ms, structure factors alone "
+        f"| {pair.ratio:.2f} | {limit:.1f} |"
+    )
+
+
+def _reset(bank: StructureFactorBank, occupancies: torch.Tensor) -> None:
+    for parameter in (*bank.parameters(), occupancies):
+        parameter.grad = None
