@@ -175,7 +175,7 @@ class SecondOrderFit:
                 hessian = torch.stack(rows).numpy()
         return float(loss.detach()), gradient, hessian
 
-    def minimize(self, n_starts: int, seed: int) -> Minima:
+    def minimize(self, n_starts: int, seed: int, *, gradient_tolerance: float = 1e-7) -> Minima:
         """Search from several starts and leave the parameters at the best minimum.
 
         The first start is the parameters as they are, the second where the times can observe the rates, the others
@@ -184,7 +184,7 @@ class SecondOrderFit:
         best: Floats | None = None
         costs: list[float] = []
         for start in self._starts(n_starts, seed):
-            raw, cost = self._descend(start)
+            raw, cost = self._descend(start, gradient_tolerance)
             if best is None or cost < min(costs):
                 best = raw
             costs.append(cost)
@@ -196,7 +196,7 @@ class SecondOrderFit:
         _log.info("%d of %d starts reached the best minimum", found.n_agreeing, len(costs))
         return found
 
-    def _descend(self, start: Floats) -> tuple[Floats, float]:
+    def _descend(self, start: Floats, gradient_tolerance: float) -> tuple[Floats, float]:
         if not len(start):
             return start, self.terms(start)[0]
         result = minimize(
@@ -209,7 +209,7 @@ class SecondOrderFit:
                 "initial_trust_radius": _LONGEST_STEP / 2.0,
                 "max_trust_radius": _LONGEST_STEP * math.sqrt(len(start)),
                 "maxiter": _MAX_ITERATIONS,
-                "gtol": 1e-7,
+                "gtol": gradient_tolerance,
             },
         )
         return np.asarray(result.x, dtype=np.float64), float(result.fun)

@@ -22,20 +22,22 @@ from torch import Tensor
 STATISTICS = ("w", "x", "y", "xx", "xy", "yy", "q", "xq", "yq", "qq")
 
 #: Angles that look for where the integrand is, over how many widths of the prior; then those of the integral.
-_SEARCH_ANGLES = (33, 17)
+_SEARCH_ANGLES = (17, 9)
 _ANGLE_WIDTHS = 8.0
 _N_ANGLES = 21
 #: Logarithm below its largest value at which the integrand is left out.
 _NEGLIGIBLE = 18.0
-#: Steps to the most likely radius, nodes about it, and nodes and widths where the radius may be zero.
-_RADIUS_STEPS = 4
-_STRONG_NODES = 7
+#: Steps to the most likely radius, in search and for the integral.
+_SEARCH_STEPS = 2
+_RADIUS_STEPS = 3
+#: Nodes about it, and nodes and widths where the radius may be zero.
+_STRONG_NODES = 5
 _WEAK_NODES = 24
 _WEAK_WIDTHS = 7.0
 #: Total amplitude over its error above which a reflection is strong.
 _STRONG = 12.0
-#: Numbers of one array of a block of reflections: stays in the cache of a processor.
-_BLOCK_NUMBERS = 60_000
+#: Numbers of one array of a block of reflections: bounds memory.
+_BLOCK_NUMBERS = 120_000
 
 
 def log_integral(sums: Tensor, reference: Tensor, variance: Tensor, centric: Tensor) -> Tensor:
@@ -76,7 +78,7 @@ class _LogIntegral(torch.autograd.Function):
             chosen = torch.nonzero((centric == is_centric) & (strong == is_strong)).flatten()
             nodes = (2 if is_centric else _N_ANGLES) * (_STRONG_NODES if is_strong else _WEAK_NODES)
             step = max(1, _BLOCK_NUMBERS // nodes)
-            for block in (chosen[start : start + step] for start in range(0, len(chosen), step)):
+            for block in (chosen[i : i + step] for i in range(0, len(chosen), step)):
                 value[block], slopes[:, block] = _block(
                     sums[:, block],
                     reference[block],
@@ -125,18 +127,17 @@ def _block(
         angles, log_width = _trapezoid(low, high, _N_ANGLES)
         cosine, sine = torch.cos(angles), torch.sin(angles)
     c1, c2, c3, c4 = quartic = _quartic(s, reference, precision, cosine, sine)
-    radius, curvature = _most_likely(quartic, typical, precision, information)
+    radius, curvature = _most_likely(quartic, typical, precision, information, _RADIUS_STEPS)
     nodes = _strong_nodes if strong else _weak_nodes
     r, log_weight = nodes(radius, curvature, precision, information)
     exponent = -0.5 * r * (c1 + r * (c2 + r * (c3 + r * c4))) + log_weight + log_width
+    top = exponent.amax((0, 1))
+    share = torch.exp(exponent - top)
     if not centric:
-        exponent = exponent + torch.log(r)
-    h = exponent.shape[-1]
-    flat = exponent.reshape(-1, h)
-    top = flat.max(0).values
-    share = torch.exp(flat - top)
-    total = share.sum(0)
-    share = (share / total).reshape(exponent.shape)
+        # The area element of polar coordinates.
+        share = share * r
+    total = share.sum((0, 1))
+    share = share / total
     log_norm = torch.log(precision / (2.0 * math.pi))
     log_norm = 0.5 * log_norm if centric else log_norm
     value = top + torch.log(total) - 0.5 * (s["qq"] + precision * reference**2) + log_norm
@@ -188,7 +189,7 @@ def _angular_range(
     for count in _SEARCH_ANGLES:
         angles, _ = _trapezoid(low, high, count)
         c1, c2, c3, c4 = quartic = _quartic(s, reference, precision, torch.cos(angles), torch.sin(angles))
-        radius, curvature = _most_likely(quartic, typical, precision, information)
+        radius, curvature = _most_likely(quartic, typical, precision, information, _SEARCH_STEPS)
         profile = -0.5 * radius * (c1 + radius * (c2 + radius * (c3 + radius * c4)))
         profile = profile + torch.log(radius) - 0.5 * torch.log(curvature)
         inside = profile > profile.max(0).values - _NEGLIGIBLE
@@ -208,14 +209,18 @@ def _trapezoid(low: Tensor, high: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
 
 def _most_likely(
-    quartic: tuple[Tensor, Tensor, Tensor, Tensor], typical: Tensor, precision: Tensor, information: Tensor
+    quartic: tuple[Tensor, Tensor, Tensor, Tensor],
+    typical: Tensor,
+    precision: Tensor,
+    information: Tensor,
+    n_steps: int,
 ) -> tuple[Tensor, Tensor]:
     """Most likely radius at each angle, and the curvature there, (n_angles, h) each."""
     c1, c2, c3, c4 = quartic
     least, expected = 1e-3 * typical, 0.5 * (precision + information)
     radius = torch.maximum(typical - c3 / (4.0 * c4.clamp(min=1e-300)), least)
     curvature = expected.expand_as(radius)
-    for _ in range(_RADIUS_STEPS):
+    for _ in range(n_steps):
         slope = -0.5 * (c1 + radius * (2.0 * c2 + radius * (3.0 * c3 + radius * 4.0 * c4)))
         # Where the misfit curves the other way, the expected curvature leads to the mode all the same.
         curvature = torch.maximum(c2 + radius * (3.0 * c3 + radius * 6.0 * c4), expected)

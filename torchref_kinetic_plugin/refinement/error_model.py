@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from torchref_kinetic_plugin.refinement.experiment import Evaluation, ExperimentModel, Floats
+from torchref_kinetic_plugin.refinement.common_error import Scores
+from torchref_kinetic_plugin.refinement.experiment import ExperimentModel, Floats
 
 #: Standard deviation of the prior on coefficients of ln(inflation): a few hundred free reflections weigh far more.
 _INFLATION_SPREAD = 0.5
@@ -13,10 +15,11 @@ _INFLATION_SPREAD = 0.5
 _LONGEST_STEP = 0.7
 #: A change of these coefficients below this is none.
 SMALL_CHANGE = 0.01
+_MAX_ROUNDS = 12
 
 
-def update_error_model(model: ExperimentModel, evaluation: Evaluation) -> float:
-    """Take a scoring step in the variances of the common error and of the measurements.
+def settle_error_model(model: ExperimentModel, occupancies: Tensor) -> float:
+    """Fit the variances of the common error and of the measurements, by scoring steps until they stand still.
 
     Only free reflections are used: on the others a model that was refined against them looks better than it is.
 
@@ -24,24 +27,29 @@ def update_error_model(model: ExperimentModel, evaluation: Evaluation) -> float:
     ----------
     model : ExperimentModel
         Its nuisances are changed.
-    evaluation : Evaluation
-        At its present state.
+    occupancies : Tensor
+        (K, N) of the timepoints.
 
     Returns
     -------
     float
-        The largest step taken in a coefficient.
+        How far the coefficient that moved most has moved in all.
     """
-    free = torch.as_tensor(model.free, device=model.error_design.device)
-    error = _error_step(model, evaluation, free)
-    model.nuisances.error += error
-    inflation = _inflation_step(model, evaluation, free)
-    model.nuisances.inflation += inflation
-    return float(max(np.abs(error).max(), np.abs(inflation).max()))
+    before = model.nuisances.copy()
+    for _ in range(_MAX_ROUNDS):
+        scores = model.free_scores(occupancies)
+        error = _error_step(model, scores)
+        inflation = _inflation_step(model, scores)
+        model.nuisances.error = model.nuisances.error + error
+        model.nuisances.inflation = model.nuisances.inflation + inflation
+        if max(np.abs(error).max(), np.abs(inflation).max()) < SMALL_CHANGE:
+            break
+    after = model.nuisances
+    return float(max(np.abs(after.error - before.error).max(), np.abs(after.inflation - before.inflation).max()))
 
 
-def _error_step(model: ExperimentModel, evaluation: Evaluation, free: torch.Tensor) -> Floats:
-    each = evaluation.scores.log_error_variance[free].unsqueeze(1) * model.error_design[free]
+def _error_step(model: ExperimentModel, scores: Scores) -> Floats:
+    each = scores.log_error_variance.unsqueeze(1) * model.error_design[model.free_rows]
     information = (each.T @ each).cpu().numpy()
     # A curvature as of one reflection keeps a term that nothing determines where it is.
     information += np.eye(len(information))
@@ -49,10 +57,10 @@ def _error_step(model: ExperimentModel, evaluation: Evaluation, free: torch.Tens
     return step * min(1.0, _LONGEST_STEP / max(float(np.abs(step).max()), 1e-300))
 
 
-def _inflation_step(model: ExperimentModel, evaluation: Evaluation, free: torch.Tensor) -> Floats:
-    present = model.likelihood.present[:, free]
-    design = model.inflation_design[:, free] * present.unsqueeze(2)
-    slope = (design * evaluation.scores.log_inflation[:, free].unsqueeze(2)).sum(1).cpu().numpy()
+def _inflation_step(model: ExperimentModel, scores: Scores) -> Floats:
+    rows = model.free_rows
+    design = model.inflation_design[:, rows] * model.likelihood.present[:, rows].unsqueeze(2)
+    slope = (design * scores.log_inflation.unsqueeze(2)).sum(1).cpu().numpy()
     # The information that a normal error has on ln sigma is 2, whatever it is.
     information = 2.0 * torch.einsum("thi,thj->tij", design, design).cpu().numpy()
     precision = _INFLATION_SPREAD**-2.0

@@ -169,6 +169,12 @@ class ExperimentModel:
         present = grid.mask.any(axis=0)
         self.work: Flags = ~grid.free & present
         self.free: Flags = grid.free & present
+        self.free_rows = torch.as_tensor(np.flatnonzero(self.free), device=device)
+        self._free_likelihood = CommonErrorLikelihood(
+            self._intensities[:, self.free_rows],
+            self._sigmas[:, self.free_rows],
+            self.likelihood.centric[self.free_rows],
+        )
         self.base_log_scale = torch.as_tensor(log_scale, device=device)
         self.scale_design = torch.as_tensor(
             ScaleForm.over(data.crystal, grid.hkl, resolution_terms).design(grid.hkl), device=device
@@ -236,6 +242,20 @@ class ExperimentModel:
         )
         each = scores.log_likelihood.cpu().numpy()
         return Evaluation(everywhere, scores, float(each[self.work].sum()), float(each[self.free].sum()))
+
+    def free_scores(self, occupancies: Tensor) -> Scores:
+        """Log-likelihood and derivatives of the free reflections alone (n_free), in the order of `free`.
+
+        At occupancies (K, N) of the timepoints; costs what their share of the reflections is.
+        """
+        rows = self.free_rows
+        weights = self.with_references(occupancies).to(self.components.device, self.components.dtype)
+        return self._free_likelihood.scores(
+            weights.T @ self.components[:, rows],
+            self.error_variance()[rows],
+            self.log_scale()[:, rows],
+            self.log_inflation()[:, rows],
+        )
 
     def calculated_amplitudes(self, occupancies: Tensor) -> tuple[Floats, Floats]:
         """Amplitudes (T, H) of the model in electrons, and the factor (T, H) that takes them to the data."""

@@ -13,18 +13,20 @@ import torch
 from torchref_kinetic_plugin.errors import ScalingError
 from torchref_kinetic_plugin.occupancies.second_order import SecondOrderFit
 from torchref_kinetic_plugin.plugins.series import SeriesOccupancies
-from torchref_kinetic_plugin.refinement.error_model import SMALL_CHANGE, update_error_model
+from torchref_kinetic_plugin.refinement.error_model import SMALL_CHANGE, settle_error_model
 from torchref_kinetic_plugin.refinement.experiment import Evaluation, ExperimentModel, Floats
 from torchref_kinetic_plugin.refinement.quadratic import QuadraticForm
 from torchref_kinetic_plugin.refinement.threads import one_thread
 
 _log = logging.getLogger(__name__)
 
-#: Rounds of the error model and the scales before the occupancies move.
-_ERROR_ROUNDS = 8
+#: Rounds of the scales before the occupancies move.
+_SCALE_ROUNDS = 2
 _MAX_ITERATIONS = 40
 #: Log-likelihood still to be gained below which the fit has converged.
-_TOLERANCE = 1e-3
+_TOLERANCE = 3e-3
+#: Gradient at which a search on the quadratic form ends: far below what a step of the fit leaves.
+_SEARCH_TOLERANCE = 0.1
 #: Halvings of a step that made things worse before the fit gives up on it.
 _MAX_HALVINGS = 8
 #: Products of scores overstate the curvature far from the best point; the least fraction of it that is believed.
@@ -133,7 +135,8 @@ def fit_kinetics(
         When the likelihood is not finite at the start.
     """
     fit = _Fit(models, provider, refine_provider=refine_provider, refine_scale=refine_scale)
-    fit.settle_errors(_ERROR_ROUNDS)
+    fit.settle_errors()
+    fit.settle_scales()
     iterations: list[Iteration] = []
     start_costs: tuple[float, ...] = ()
     converged = False
@@ -146,7 +149,7 @@ def fit_kinetics(
         _log.info("step %d: objective %.3f, gain %.4f, halved %d times", number, fit.objective, gain, halvings)
         if on_iteration is not None:
             on_iteration(iterations[-1])
-        moved = fit.settle_errors(1)
+        moved = fit.settle_errors()
         if (gain < _TOLERANCE or before - fit.objective < _TOLERANCE) and moved < SMALL_CHANGE and number > 1:
             converged = True
             break
@@ -220,24 +223,28 @@ class _Fit:
     def _evaluate(self) -> list[Evaluation]:
         return [model.evaluate(values) for model, values in zip(self.models, self.provider(), strict=True)]
 
-    def settle_errors(self, rounds: int) -> float:
-        """Fit the error model at the present occupancies, and in several rounds the scales too; return the last change.
-
-        No step is checked: the error model is fitted to other reflections than the objective counts.
-        """
-        moved = 0.0
-        for number in range(rounds):
-            moved = max(
-                update_error_model(model, each) for model, each in zip(self.models, self.evaluations, strict=True)
-            )
-            if rounds > 1 and self.refine_scale:
-                self._set_scales(self._forms(), [model.nuisances.scale for model in self.models])
-            if rounds > 1 and number in {2, rounds - 1}:
-                self._refresh_designs()
-            self.evaluations = self._evaluate()
-            if moved < SMALL_CHANGE and number > 2:
-                break
+    def settle_errors(self) -> float:
+        """Fit the error model at the present occupancies and scales; return how far it moved."""
+        with torch.no_grad():
+            values = self.provider()
+        before = [model.nuisances.copy() for model in self.models]
+        moved = max(settle_error_model(model, each) for model, each in zip(self.models, values, strict=True))
+        if moved < SMALL_CHANGE:
+            # Not worth an evaluation of all reflections.
+            for model, old in zip(self.models, before, strict=True):
+                model.nuisances = old
+            return moved
+        self.evaluations = self._evaluate()
         return moved
+
+    def settle_scales(self) -> None:
+        """Fit scales and error model to each other at the present occupancies, before the objective is compared."""
+        for _ in range(_SCALE_ROUNDS):
+            if self.refine_scale:
+                self._set_scales(self._forms(), [model.nuisances.scale for model in self.models])
+            self._refresh_designs()
+            self.evaluations = self._evaluate()
+            self.settle_errors()
 
     def proposal(self, n_starts: int, seed: int) -> Proposal:
         """Where the quadratic forms here have their best parameters."""
@@ -251,7 +258,7 @@ class _Fit:
         target = here = search.get()
         if search.size:
             cost_here = search.terms(here)[0]
-            minima = search.minimize(n_starts, seed)
+            minima = search.minimize(n_starts, seed, gradient_tolerance=_SEARCH_TOLERANCE)
             search.set(here)
             gain, costs, target = cost_here - minima.cost, minima.costs, minima.raw
         if self.refine_scale:

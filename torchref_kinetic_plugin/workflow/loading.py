@@ -160,7 +160,7 @@ def section_problems(manager: PluginManager, name: str, section: Mapping[str, An
     try:
         manager.provider(name).read_settings(section)
     except ValidationError as error:
-        return validation_problems(error, (name,))
+        return validation_problems(error, (name,), manager.provider(name).settings)
     except KineticsError as error:
         return [Problem(name, str(error))]
     return []

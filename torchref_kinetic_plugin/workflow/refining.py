@@ -127,6 +127,11 @@ def refine(
     )
     directory = loaded.file.output.directory if output is None else Path(output)
     require_device(device)
+    if (directory / "refinement.toml").resolve() == loaded.file.path.resolve():
+        raise InputError(
+            f"the output directory {str(directory)!r} is that of the refinement file, which would be replaced; choose "
+            "another, e.g. -o refined"
+        )
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
