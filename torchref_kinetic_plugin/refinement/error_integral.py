@@ -22,16 +22,13 @@ from torch import Tensor
 STATISTICS = ("w", "x", "y", "xx", "xy", "yy", "q", "xq", "yq", "qq")
 
 #: Angles that look for where the integrand is, over how many widths of the prior; then those of the integral.
-_SEARCH_ANGLES = (17, 9)
+_SEARCH_ANGLES = (25,)
 _ANGLE_WIDTHS = 8.0
 _N_ANGLES = 21
 #: Logarithm below its largest value at which the integrand is left out.
 _NEGLIGIBLE = 18.0
-#: Steps to the most likely radius, in search and for the integral.
-_SEARCH_STEPS = 2
-_RADIUS_STEPS = 3
-#: Nodes about it, and nodes and widths where the radius may be zero.
-_STRONG_NODES = 5
+#: Nodes about the most likely radius, and nodes and widths where the radius may be zero.
+_STRONG_NODES = 7
 _WEAK_NODES = 24
 _WEAK_WIDTHS = 7.0
 #: Total amplitude over its error above which a reflection is strong.
@@ -126,11 +123,11 @@ def _block(
         low, high = _angular_range(s, reference, precision, typical, information)
         angles, log_width = _trapezoid(low, high, _N_ANGLES)
         cosine, sine = torch.cos(angles), torch.sin(angles)
-    c1, c2, c3, c4 = quartic = _quartic(s, reference, precision, cosine, sine)
-    radius, curvature = _most_likely(quartic, typical, precision, information, _RADIUS_STEPS)
+    quartic = _quartic(s, reference, precision, cosine, sine)
+    radius, curvature = _most_likely(quartic, typical, precision, information)
     nodes = _strong_nodes if strong else _weak_nodes
     r, log_weight = nodes(radius, curvature, precision, information)
-    exponent = -0.5 * r * (c1 + r * (c2 + r * (c3 + r * c4))) + log_weight + log_width
+    exponent = _exponent(quartic, r) + log_weight + log_width
     top = exponent.amax((0, 1))
     share = torch.exp(exponent - top)
     if not centric:
@@ -188,10 +185,9 @@ def _angular_range(
     low, high = -half, half
     for count in _SEARCH_ANGLES:
         angles, _ = _trapezoid(low, high, count)
-        c1, c2, c3, c4 = quartic = _quartic(s, reference, precision, torch.cos(angles), torch.sin(angles))
-        radius, curvature = _most_likely(quartic, typical, precision, information, _SEARCH_STEPS)
-        profile = -0.5 * radius * (c1 + radius * (c2 + radius * (c3 + radius * c4)))
-        profile = profile + torch.log(radius) - 0.5 * torch.log(curvature)
+        quartic = _quartic(s, reference, precision, torch.cos(angles), torch.sin(angles))
+        radius, curvature = _most_likely(quartic, typical, precision, information)
+        profile = _exponent(quartic, radius) + torch.log(radius) - 0.5 * torch.log(curvature)
         inside = profile > profile.max(0).values - _NEGLIGIBLE
         first = inside.to(torch.int8).argmax(0)
         last = count - 1 - inside.flip(0).to(torch.int8).argmax(0)
@@ -209,23 +205,41 @@ def _trapezoid(low: Tensor, high: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
 
 def _most_likely(
-    quartic: tuple[Tensor, Tensor, Tensor, Tensor],
-    typical: Tensor,
-    precision: Tensor,
-    information: Tensor,
-    n_steps: int,
+    quartic: tuple[Tensor, Tensor, Tensor, Tensor], typical: Tensor, precision: Tensor, information: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Most likely radius at each angle, and the curvature there, (n_angles, h) each."""
+    """Most likely radius at each angle, and the curvature there, (n_angles, h) each.
+
+    The exponent's derivative is a cubic: its outer roots are the maxima of the exponent, by Cardano's formulas.
+    """
     c1, c2, c3, c4 = quartic
-    least, expected = 1e-3 * typical, 0.5 * (precision + information)
-    radius = torch.maximum(typical - c3 / (4.0 * c4.clamp(min=1e-300)), least)
-    curvature = expected.expand_as(radius)
-    for _ in range(n_steps):
-        slope = -0.5 * (c1 + radius * (2.0 * c2 + radius * (3.0 * c3 + radius * 4.0 * c4)))
-        # Where the misfit curves the other way, the expected curvature leads to the mode all the same.
-        curvature = torch.maximum(c2 + radius * (3.0 * c3 + radius * 6.0 * c4), expected)
-        radius = torch.maximum(radius + slope / curvature, least)
-    return radius, curvature
+    # Without any observation only the prior is left, a parabola; a trace of c4 makes no difference to it.
+    leading = torch.maximum(c4, 1e-12 * precision / typical**2)
+    shift = c3 / (4.0 * leading)
+    b, c = c2 / (2.0 * leading), c1 / (4.0 * leading)
+    p = b - 3.0 * shift**2
+    half_q = shift**3 - 0.5 * b * shift + 0.5 * c
+    discriminant = half_q**2 + (p / 3.0) ** 3
+    outer = torch.pow(half_q.abs() + torch.sqrt(discriminant.clamp(min=0.0)), 1.0 / 3.0).clamp(min=1e-150)
+    outer = torch.where(half_q > 0.0, -outer, outer)
+    single = outer - p / (3.0 * outer)
+    size = torch.sqrt((-p / 3.0).clamp(min=0.0))
+    third = torch.acos((-half_q / size.clamp(min=1e-100) ** 3).clamp(-1.0, 1.0)) / 3.0
+    largest = 2.0 * size * torch.cos(third)
+    smallest = 2.0 * size * torch.cos(third - 4.0 * math.pi / 3.0)
+    alone, least = discriminant > 0.0, 1e-3 * typical
+    high = torch.maximum(torch.where(alone, single, largest) - shift, least)
+    low = torch.maximum(torch.where(alone, single, smallest) - shift, least)
+    radius = torch.where(_exponent(quartic, low) > _exponent(quartic, high), low, high)
+    # A step of Newton's takes away what the formulas lost to rounding.
+    expected = 0.5 * (precision + information)
+    slope = -0.5 * (c1 + radius * (2.0 * c2 + radius * (3.0 * c3 + radius * 4.0 * c4)))
+    curvature = torch.maximum(c2 + radius * (3.0 * c3 + radius * 6.0 * c4), 0.1 * expected)
+    return torch.maximum(radius + slope / curvature, least), curvature
+
+
+def _exponent(quartic: tuple[Tensor, Tensor, Tensor, Tensor], radius: Tensor) -> Tensor:
+    c1, c2, c3, c4 = quartic
+    return -0.5 * radius * (c1 + radius * (c2 + radius * (c3 + radius * c4)))
 
 
 def _strong_nodes(radius: Tensor, curvature: Tensor, precision: Tensor, information: Tensor) -> tuple[Tensor, Tensor]:

@@ -22,15 +22,17 @@ _log = logging.getLogger(__name__)
 
 #: Rounds of the scales before the occupancies move.
 _SCALE_ROUNDS = 2
-_MAX_ITERATIONS = 40
+_MAX_ITERATIONS = 60
 #: Log-likelihood still to be gained below which the fit has converged.
 _TOLERANCE = 3e-3
+_ROUNDING_GAIN = 0.1
 #: Gradient at which a search on the quadratic form ends: far below what a step of the fit leaves.
 _SEARCH_TOLERANCE = 0.1
 #: Halvings of a step that made things worse before the fit gives up on it.
 _MAX_HALVINGS = 8
-#: Products of scores overstate the curvature far from the best point; the least fraction of it that is believed.
-_LEAST_CURVATURE = 0.3
+#: Products of scores overstate the curvature far from the best point, where scores are large because they are not yet
+#: 0: by how much at most a step may lower the fraction of it that is believed.
+_FASTEST_FALL = 0.25
 
 
 @final
@@ -141,17 +143,19 @@ def fit_kinetics(
     start_costs: tuple[float, ...] = ()
     converged = False
     for number in range(1, _MAX_ITERATIONS + 1):
-        before = fit.objective
         proposal = fit.proposal(n_starts if number == 1 else 1, seed)
         gain, start_costs = proposal.gain, start_costs or proposal.costs
+        trusted = fit.trusts_curvature
         halvings = fit.step(proposal)
         iterations.append(Iteration(number, fit.objective, fit.work, fit.free, fit.regularization, gain, halvings))
         _log.info("step %d: objective %.3f, gain %.4f, halved %d times", number, fit.objective, gain, halvings)
         if on_iteration is not None:
             on_iteration(iterations[-1])
         moved = fit.settle_errors()
-        if (gain < _TOLERANCE or before - fit.objective < _TOLERANCE) and moved < SMALL_CHANGE and number > 1:
-            converged = True
+        # A step that no halving mends, though it trusted all of the curvature, has reached what rounding leaves.
+        stuck = halvings > _MAX_HALVINGS and trusted
+        if moved < SMALL_CHANGE and (gain < _TOLERANCE or stuck):
+            converged = gain < _ROUNDING_GAIN
             break
     best = min(start_costs, default=0.0)
     return KineticFit(tuple(iterations), converged, tuple(cost - best for cost in start_costs), tuple(fit.evaluations))
@@ -219,6 +223,11 @@ class _Fit:
     def objective(self) -> float:
         return self.regularization - self.work
 
+    @property
+    def trusts_curvature(self) -> bool:
+        """Whether all of the curvature that the scores say is believed."""
+        return self._curvature == 1.0
+
     @torch.no_grad()
     def _evaluate(self) -> list[Evaluation]:
         return [model.evaluate(values) for model, values in zip(self.models, self.provider(), strict=True)]
@@ -241,7 +250,8 @@ class _Fit:
         """Fit scales and error model to each other at the present occupancies, before the objective is compared."""
         for _ in range(_SCALE_ROUNDS):
             if self.refine_scale:
-                self._set_scales(self._forms(), [model.nuisances.scale for model in self.models])
+                moves = self._scale_steps(self._forms())
+                self._move_scales([model.nuisances.scale for model in self.models], moves, 1.0)
             self._refresh_designs()
             self.evaluations = self._evaluate()
             self.settle_errors()
@@ -270,19 +280,21 @@ class _Fit:
         start, before = self.objective, self.evaluations
         scales = [model.nuisances.scale for model in self.models]
         here = proposal.search.get()
+        proposal.search.set(proposal.target)
+        moves = self._scale_steps(proposal.forms) if self.refine_scale else [np.zeros_like(each) for each in scales]
         for halvings in range(_MAX_HALVINGS + 1):
-            proposal.search.set(here + 0.5**halvings * (proposal.target - here))
-            if self.refine_scale:
-                self._set_scales(proposal.forms, scales)
+            fraction = 0.5**halvings
+            proposal.search.set(here + fraction * (proposal.target - here))
+            self._move_scales(scales, moves, fraction)
             self.evaluations = self._evaluate()
             if self.objective <= start:
                 # With a curvature f times the one assumed, a step gains 2 - f times what it promised.
                 surplus = (start - self.objective) / max(proposal.gain, 1e-12)
-                self._curvature = min(1.0, max(_LEAST_CURVATURE, 2.0 - surplus)) if halvings == 0 else 1.0
+                factor = min(2.0, max(_FASTEST_FALL, 2.0 - surplus)) if halvings == 0 else 2.0**halvings
+                self._curvature = min(1.0, factor * self._curvature)
                 return halvings
         proposal.search.set(here)
-        for model, old in zip(self.models, scales, strict=True):
-            model.nuisances.scale = old
+        self._move_scales(scales, moves, 0.0)
         self.evaluations = before
         self._curvature = 1.0
         return _MAX_HALVINGS + 1
@@ -292,9 +304,16 @@ class _Fit:
         return [form.with_curvature(self._curvature) for form in forms]
 
     @torch.no_grad()
-    def _set_scales(self, forms: list[QuadraticForm], before: list[Floats]) -> None:
-        for model, form, old, values in zip(self.models, forms, before, self.provider(), strict=True):
-            model.nuisances.scale = old + form.scale_step(values.cpu().numpy()).reshape(old.shape)
+    def _scale_steps(self, forms: list[QuadraticForm]) -> list[Floats]:
+        """The best changes of the scales' coefficients (T, p) at the provider's present occupancies."""
+        return [
+            form.scale_step(values.cpu().numpy()).reshape(model.nuisances.scale.shape)
+            for model, form, values in zip(self.models, forms, self.provider(), strict=True)
+        ]
+
+    def _move_scales(self, before: list[Floats], moves: list[Floats], fraction: float) -> None:
+        for model, old, move in zip(self.models, before, moves, strict=True):
+            model.nuisances.scale = old + fraction * move
 
     @torch.no_grad()
     def _refresh_designs(self) -> None:

@@ -19,6 +19,8 @@ from torchref_kinetic_plugin.refinement.experiment import Evaluation, Experiment
 
 #: Relative size of an eigenvalue of the scales' information below which it is a rounding error.
 _RANK_TOLERANCE = 1e-10
+#: Residual beyond which a score is scaled down where it stands for a curvature; few are beyond it at the best point.
+_LARGEST_RESIDUAL = 2.5
 
 
 @final
@@ -48,13 +50,14 @@ class QuadraticForm:
     def at(cls, model: ExperimentModel, evaluation: Evaluation) -> QuadraticForm:
         """Form the sums over the work reflections."""
         by_occupancies, by_scales = score_rows(model, evaluation)
+        tempered, tempered_scales = score_rows(model, evaluation, largest_residual=_LARGEST_RESIDUAL)
         return cls(
             evaluation.occupancies[:, model.data.n_references :].numpy(),
             by_occupancies.sum(0).numpy(),
             by_scales.sum(0).numpy(),
-            (by_occupancies.T @ by_occupancies).numpy(),
-            (by_occupancies.T @ by_scales).numpy(),
-            (by_scales.T @ by_scales).numpy(),
+            (tempered.T @ tempered).numpy(),
+            (tempered.T @ tempered_scales).numpy(),
+            (tempered_scales.T @ tempered_scales).numpy(),
         )
 
     def with_curvature(self, factor: float) -> QuadraticForm:
@@ -87,15 +90,33 @@ class QuadraticForm:
         return step
 
 
-def score_rows(model: ExperimentModel, evaluation: Evaluation) -> tuple[torch.Tensor, torch.Tensor]:
-    """Scores of each work reflection in the occupancies (n, K N) and in the scales' coefficients (n, T p)."""
+def score_rows(
+    model: ExperimentModel, evaluation: Evaluation, *, largest_residual: float | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Scores of each work reflection in the occupancies (n, K N) and in the scales' coefficients (n, T p).
+
+    Parameters
+    ----------
+    model : ExperimentModel
+        Whose they are.
+    evaluation : Evaluation
+        Where.
+    largest_residual : float, optional
+        Residual in standard deviations to which the score of an observation is scaled down. A score is in proportion
+        to its residual, a curvature is not; so far from the best point the products of scores as they are would
+        overstate the curvature by the square of the residuals.
+    """
     work = torch.as_tensor(np.flatnonzero(model.work), device=model.components.device)
     first = model.data.n_references
-    force = evaluation.scores.mixture[first:, work]
-    parts = model.components[:, work]
+    force, slope = evaluation.scores.mixture[:, work], evaluation.scores.log_scale[:, work]
+    if largest_residual is not None:
+        # The derivative in ln sigma is the expected square of the residual, less 1.
+        residual = torch.sqrt((evaluation.scores.log_inflation[:, work] + 1.0).clamp(min=0.0))
+        factor = largest_residual / residual.clamp(min=largest_residual)
+        force, slope = force * factor, slope * factor
+    force, parts = force[first:], model.components[:, work]
     by_occupancies = force.real.unsqueeze(0) * parts.real.unsqueeze(1)
     by_occupancies = by_occupancies + force.imag.unsqueeze(0) * parts.imag.unsqueeze(1)
-    slope = evaluation.scores.log_scale[:, work]
     by_scales = slope.T.unsqueeze(2) * model.scale_design[work].unsqueeze(1)
     return by_occupancies.flatten(0, 1).T.cpu(), by_scales.flatten(1).cpu()
 
