@@ -11,20 +11,29 @@ if TYPE_CHECKING:
         occupancies_kinetics_multiexperiment,
         occupancy_unrestrained,
     )
+    from torchref_kinetic_plugin.workflow.checking import check
+    from torchref_kinetic_plugin.workflow.refining import refine
+    from torchref_kinetic_plugin.workflow.simulating import simulate
 
 __version__ = "0.1.0"
 
 #: Where each public name lives; imported on first use, so that importing the package costs nothing.
 _PUBLIC = {
+    "check": "torchref_kinetic_plugin.workflow.checking",
     "occupancies_kinetics": "torchref_kinetic_plugin.occupancies",
     "occupancies_kinetics_multiexperiment": "torchref_kinetic_plugin.occupancies",
     "occupancy_unrestrained": "torchref_kinetic_plugin.occupancies",
+    "refine": "torchref_kinetic_plugin.workflow.refining",
+    "simulate": "torchref_kinetic_plugin.workflow.simulating",
 }
 
 __all__ = [
+    "check",
     "occupancies_kinetics",
     "occupancies_kinetics_multiexperiment",
     "occupancy_unrestrained",
+    "refine",
+    "simulate",
 ]
 
 
