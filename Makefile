@@ -4,12 +4,16 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: test lint types contracts check accuracy benchmark clean
+.PHONY: example test lint types contracts check accuracy benchmark benchmark-long draws lysozyme clean
 
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
 	touch $(INSTALLED)
+
+# The shipped series, refined; everything that comes out lies in example_data/photocycle/refined.
+example: $(INSTALLED)
+	$(BIN)/torchref.kinetic refine example_data/photocycle/refinement.toml
 
 # The suite that runs on every change.
 test: $(INSTALLED)
@@ -34,6 +38,18 @@ accuracy: $(INSTALLED)
 # Time and memory beside the framework's own kinetic module, in one process.
 benchmark: $(INSTALLED)
 	$(BIN)/python -m benchmarks
+
+# As above, and what takes minutes because the framework does: the kinetic fit, 64 datasets.
+benchmark-long: $(INSTALLED)
+	$(BIN)/python -m benchmarks --long
+
+# Bias, spread and coverage over 30 draws of the example's noise, and the comparison with a fit in two steps.
+draws: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.draws 30
+
+# The real temperature-jump series, at full resolution, and its null test; skipped where the data are absent.
+lysozyme: $(INSTALLED)
+	$(BIN)/python -m pytest -m slow -s tests/integration/test_lysozyme.py
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

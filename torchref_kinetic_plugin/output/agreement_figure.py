@@ -27,7 +27,7 @@ def agreement_figure(result: RefinementResult, experiment: str) -> Figure:
         shown = [math.nan if value is None else value for value in found]
         below.plot(places, shown, marker="o", linestyle="none", color=colour(number))
     above.set_ylabel("R")
-    above.set_ylim(bottom=0.0)
+    above.margins(y=0.2)
     above.legend(frameon=False)
     above.set_title(plain(f"{result.title}, {experiment}"))
     below.axhline(0.0, color="#666666", linewidth=0.8)
