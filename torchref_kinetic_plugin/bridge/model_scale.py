@@ -12,12 +12,14 @@ from torchref_kinetic_plugin.bridge.crystal import Crystal, Floats, Indices
 from torchref_kinetic_plugin.bridge.normal_equations import Solution, coupled, largest_change, solve
 from torchref_kinetic_plugin.bridge.robust_weights import measured, robust_weights, shell_log_ratios
 from torchref_kinetic_plugin.errors import ScalingError, ShapeError
+from torchref_kinetic_plugin.threads import one_thread
 
 _WEIGHT_STEPS = 10
 _MAX_STEPS = 60
 _TOLERANCE = 1e-9
 
 
+@one_thread()
 def fit_scales_to_model(
     amplitudes: Floats,
     sigmas: Floats,

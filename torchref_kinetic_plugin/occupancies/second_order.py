@@ -19,6 +19,7 @@ from torchref_kinetic_plugin.kinetics.parameters import Float64Module
 from torchref_kinetic_plugin.kinetics.sensitivity import jacobian, refined_parameters
 from torchref_kinetic_plugin.kinetics.starts import observable_window, starting_rates
 from torchref_kinetic_plugin.occupancies.kinetic import occupancies_kinetics
+from torchref_kinetic_plugin.occupancies.unrestrained import occupancy_unrestrained
 
 _log = logging.getLogger(__name__)
 
@@ -27,6 +28,8 @@ Floats = NDArray[np.float64]
 #: Longest step of one iteration, in ln of a rate: nearly an order of magnitude.
 _LONGEST_STEP = 2.0
 _MAX_ITERATIONS = 200
+#: Largest logit of a free occupancy at which its gradient is still felt.
+_INNER_LOGIT = 1.5
 #: Costs that differ by less are the same minimum; a start is not needed more once so many agree on the best.
 _SAME_COST = 1e-3
 _ENOUGH_AGREE = 2
@@ -196,6 +199,21 @@ class SecondOrderFit:
         _log.info("%d of %d starts reached the best minimum", found.n_agreeing, len(costs))
         return found
 
+    def newton(self) -> Minima:
+        """One step of Newton's from the parameters as they are, which are left where they are.
+
+        Near a minimum it is as good as a search and costs one evaluation.
+        """
+        here = self.get()
+        cost, gradient, hessian = self.terms(here)
+        values, vectors = np.linalg.eigh(hessian)
+        known = values > len(values) * np.finfo(float).eps * max(values[-1], 0.0)
+        along = vectors[:, known].T @ gradient
+        step = -(vectors[:, known] / values[known]) @ along
+        step *= min(1.0, _LONGEST_STEP / max(float(np.abs(step).max(initial=0.0)), 1e-300))
+        gain = -float(gradient @ step) - 0.5 * float(step @ hessian @ step)
+        return Minima(here + step, (cost - gain,))
+
     def _descend(self, start: Floats, gradient_tolerance: float) -> tuple[Floats, float]:
         if not len(start):
             return start, self.terms(start)[0]
@@ -214,10 +232,23 @@ class SecondOrderFit:
         )
         return np.asarray(result.x, dtype=np.float64), float(result.fun)
 
+    def _away_from_ends(self, here: Floats) -> Floats | None:
+        """Free occupancies drawn towards each other: at 0 and 1 their gradients vanish, and a search stays there."""
+        free = [i for i, model in enumerate(self.models) if isinstance(model, occupancy_unrestrained)]
+        if not free:
+            return None
+        inner = here.copy()
+        for number in free:
+            inner[self._columns[number]] = np.clip(inner[self._columns[number]], -_INNER_LOGIT, _INNER_LOGIT)
+        return inner
+
     def _starts(self, n_starts: int, seed: int) -> list[Floats]:
-        """Raw parameters to start from; only rate constants differ from those of the models."""
+        """Raw parameters to start from: those here, free occupancies away from their ends, other rate constants."""
         here = self.get()
         starts = [here]
+        inner = self._away_from_ends(here)
+        if inner is not None:
+            starts.append(inner)
         refined: list[tuple[occupancies_kinetics, list[str]]] = []
         for model in self.models:
             if isinstance(model, occupancies_kinetics):
@@ -225,7 +256,7 @@ class SecondOrderFit:
                 refined.append((model, [name for name, p in rates.items() if not p.frozen]))
         count = sum(len(names) for _, names in refined)
         if not count or n_starts == 1:
-            return starts
+            return starts if inner is None else starts[: max(2, n_starts)]
         draws = qmc.LatinHypercube(count, seed=seed).random(max(n_starts - 2, 1))
         for draw in [None, *draws][: n_starts - 1]:
             left = None if draw is None else iter(draw.tolist())

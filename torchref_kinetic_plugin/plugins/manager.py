@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 from pydantic import BaseModel
 
-import torchref_kinetic_plugin
 from torchref_kinetic_plugin.errors import InputError, UnknownNameError, closest_match
 from torchref_kinetic_plugin.plugins import hookspecs
 from torchref_kinetic_plugin.plugins.plugin_errors import DuplicateProviderError, PluginError, PluginLoadError, cause_of
@@ -23,6 +22,7 @@ from torchref_kinetic_plugin.plugins.sections import ReportSection
 if TYPE_CHECKING:
     from torchref_kinetic_plugin.plugins.series import SeriesOccupancies
 
+_PACKAGE = "torchref-kinetic-plugin"
 #: The plugins of this package, in the order in which they are listed.
 BUILTIN = {
     "builtin-kinetics": "torchref_kinetic_plugin.plugins.builtin_kinetics",
@@ -51,7 +51,7 @@ class PluginManager:
         self._records: dict[str, PluginRecord] = {}
         self._offers: dict[str, list[tuple[str, OccupancyProvider]]] = {}
         for name, module in BUILTIN.items():
-            record = PluginRecord(name, "torchref-kinetic-plugin", torchref_kinetic_plugin.__version__, builtin=True)
+            record = PluginRecord(name, _PACKAGE, importlib.metadata.version(_PACKAGE), builtin=True)
             self._add(record, importlib.import_module(module))
         if not builtin_only:
             self._load_installed(_installed() if entry_points is None else entry_points)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import final
@@ -16,7 +17,7 @@ from torchref_kinetic_plugin.plugins.series import SeriesOccupancies
 from torchref_kinetic_plugin.refinement.error_model import SMALL_CHANGE, settle_error_model
 from torchref_kinetic_plugin.refinement.experiment import Evaluation, ExperimentModel, Floats
 from torchref_kinetic_plugin.refinement.quadratic import QuadraticForm
-from torchref_kinetic_plugin.refinement.threads import one_thread
+from torchref_kinetic_plugin.threads import one_thread
 
 _log = logging.getLogger(__name__)
 
@@ -24,15 +25,18 @@ _log = logging.getLogger(__name__)
 _SCALE_ROUNDS = 2
 _MAX_ITERATIONS = 60
 #: Log-likelihood still to be gained below which the fit has converged.
-_TOLERANCE = 3e-3
+_TOLERANCE = 0.01
 _ROUNDING_GAIN = 0.1
 #: Gradient at which a search on the quadratic form ends: far below what a step of the fit leaves.
 _SEARCH_TOLERANCE = 0.1
+#: Gain of a step below which the best parameters are so near that the next step needs no search.
+_NEAR = 100.0
 #: Halvings of a step that made things worse before the fit gives up on it.
 _MAX_HALVINGS = 8
 #: Products of scores overstate the curvature far from the best point, where scores are large because they are not yet
-#: 0: by how much at most a step may lower the fraction of it that is believed.
+#: 0: by how much at most a step may lower the fraction of it that is believed, and how far.
 _FASTEST_FALL = 0.25
+_LEAST_CURVATURE = 0.1
 
 
 @final
@@ -203,6 +207,7 @@ class _Fit:
         self.refine_provider = refine_provider
         self.refine_scale = refine_scale
         self._curvature = 1.0
+        self._last_gain = math.inf
         self.evaluations = self._evaluate()
         if not np.isfinite(self.work):
             raise ScalingError("the likelihood of the data is not finite; look for outliers among them")
@@ -268,11 +273,15 @@ class _Fit:
         target = here = search.get()
         if search.size:
             cost_here = search.terms(here)[0]
-            minima = search.minimize(n_starts, seed, gradient_tolerance=_SEARCH_TOLERANCE)
+            if n_starts > 1 or self._last_gain > _NEAR:
+                minima = search.minimize(n_starts, seed, gradient_tolerance=_SEARCH_TOLERANCE)
+            else:
+                minima = search.newton()
             search.set(here)
             gain, costs, target = cost_here - minima.cost, minima.costs, minima.raw
         if self.refine_scale:
             gain += sum(0.5 * float(form.by_scales @ form.scale_step(form.centre)) for form in forms)
+        self._last_gain = gain
         return Proposal(forms, search, target, gain, costs)
 
     def step(self, proposal: Proposal) -> int:
@@ -291,7 +300,7 @@ class _Fit:
                 # With a curvature f times the one assumed, a step gains 2 - f times what it promised.
                 surplus = (start - self.objective) / max(proposal.gain, 1e-12)
                 factor = min(2.0, max(_FASTEST_FALL, 2.0 - surplus)) if halvings == 0 else 2.0**halvings
-                self._curvature = min(1.0, factor * self._curvature)
+                self._curvature = min(1.0, max(_LEAST_CURVATURE, factor * self._curvature))
                 return halvings
         proposal.search.set(here)
         self._move_scales(scales, moves, 0.0)

@@ -13,7 +13,7 @@ from torchref_kinetic_plugin.occupancies.second_order import SecondOrderFit, cov
 from torchref_kinetic_plugin.plugins.series import SeriesOccupancies
 from torchref_kinetic_plugin.refinement.experiment import ExperimentModel, Floats
 from torchref_kinetic_plugin.refinement.quadratic import QuadraticForm, pseudo_inverse, score_rows
-from torchref_kinetic_plugin.refinement.threads import one_thread
+from torchref_kinetic_plugin.threads import one_thread
 
 #: Up to so many parameters the curvature itself is computed, two evaluations of the likelihood for each.
 _MOST_DIFFERENCED = 12

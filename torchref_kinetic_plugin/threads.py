@@ -6,11 +6,12 @@ import contextlib
 from collections.abc import Iterator
 
 import torch
+from threadpoolctl import threadpool_limits
 
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """Let torch compute with one thread.
+    """Let torch and the linear algebra of numpy compute with one thread.
 
     The arrays of a fit are so small that threads gain little; and where another program holds a core they wait for
     each other at every operation, which has made a fit a hundred times slower.
@@ -18,6 +19,7 @@ def one_thread() -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        yield
+        with threadpool_limits(1, user_api="blas"):
+            yield
     finally:
         torch.set_num_threads(before)
