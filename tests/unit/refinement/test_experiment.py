@@ -47,14 +47,19 @@ def test_scores_are_derivatives(model):
         slope = (pair[0] - pair[1]) / (2 * step)
         assert by_scales.reshape(len(model.data.datasets), -1)[place] == pytest.approx(slope, rel=2e-3, abs=5.0)
     free = model.free_scores(w)
-    for kind, design in (("error", model.error_design[model.free_rows][:, 1]),):
+    by_error = (free.log_error_variance.unsqueeze(1) * model.error_design[model.free_rows]).sum(0).numpy()
+    design = model.inflation_design[:, model.free_rows] * model.likelihood.present[:, model.free_rows].unsqueeze(2)
+    by_inflation = (design * free.log_inflation.unsqueeze(2)).sum(1).numpy()
+    places = [("error", i, by_error[i]) for i in range(3)]
+    places += [("inflation", place, by_inflation[place]) for place in ((0, 0), (3, 1), (6, 2))]
+    for kind, place, score in places:
         pair = []
         for sign in (1, -1):
             nuisances = model.nuisances.copy()
-            getattr(nuisances, kind)[1] += sign * step
+            getattr(nuisances, kind)[place] += sign * step
             pair.append(model.evaluate(w, nuisances).free)
         slope = (pair[0] - pair[1]) / (2 * step)
-        assert float((free.log_error_variance * design).sum()) == pytest.approx(slope, rel=2e-3)
+        assert score == pytest.approx(slope, rel=2e-3, abs=0.05), (kind, place)
 
 
 def test_free_scores_are_those_of_the_whole(model):

@@ -1,5 +1,6 @@
 """Standard errors: by curvature and by scores, over draws, propagated, and infinite where nothing is seen."""
 
+import copy
 import math
 
 import numpy as np
@@ -52,24 +53,27 @@ def test_errors_by_curvature_and_by_scores_agree(fitted):
     np.testing.assert_allclose(np.sqrt(np.diag(uncertainty.covariance)), by_scores, rtol=0.25)
 
 
-def test_the_curvature_is_that_of_the_profile_likelihood(fitted):
+def test_the_curvature_is_that_of_the_profile_likelihood(fitted, monkeypatch):
     """A rate is held one standard error off: the best objective over the scales and all else rises by a half."""
     model, occupancies, uncertainty = fitted
     search = raw(occupancies)
-    here, scales = search.get(), model.nuisances.scale.copy()
+    here = search.get()
     best = model.evaluate(occupancies()[0].detach()).work
     # The other parameters follow along the ridge; the scales by their own second-order steps.
     direction = uncertainty.covariance[:, 1] / math.sqrt(uncertainty.covariance[1, 1])
     falls = []
+    monkeypatch.setattr("torchref_kinetic_plugin.refinement.kinetic_fit.settle_error_model", lambda *_: 0.0)
+    monkeypatch.setattr(type(model), "refresh_inflation_design", lambda *_: None)
     try:
         for sign in (1.0, -1.0):
             search.set(here + sign * direction)
-            fit_kinetics([model], occupancies, refine_provider=False)
-            falls.append(best - model.evaluate(occupancies()[0].detach()).work)
-            model.nuisances.scale = scales.copy()
+            profile = copy.copy(model)
+            profile.nuisances = model.nuisances.copy()
+            fit_kinetics([profile], occupancies, refine_provider=False)
+            falls.append(best - profile.evaluate(occupancies()[0].detach()).work)
     finally:
         search.set(here)
-    assert np.mean(falls) == pytest.approx(0.5, abs=0.15)
+    assert np.mean(falls) == pytest.approx(0.5, abs=0.1)
 
 
 def test_errors_of_occupancies_follow_from_those_of_parameters(fitted):
@@ -127,9 +131,10 @@ def test_a_rate_that_no_delay_sees_has_an_infinite_error():
     # It moves no occupancy at these delays either.
     assert np.isfinite(uncertainty.occupancies[0]).all()
     parameters = ProviderParameters(occupancies)
-    found = {each.name: each for each in parameters.estimates(uncertainty, parameters.values())}
+    found = {e.name: e for e in parameters.estimates(uncertainty, parameters.values()) if e.kind == "rate_constant"}
     assert math.isinf(found["C->A"].std_error_ln)
-    assert found["C->A"].lower < 1e-200 < 1e200 < found["C->A"].upper
+    assert found["C->A"].lower < 1e-200
+    assert found["C->A"].upper > 1e200
 
 
 def test_a_prior_adds_its_precision():
@@ -141,7 +146,7 @@ def test_a_prior_adds_its_precision():
     model = series(times=early, noise=NOISE, d_min=4.0, occupancies=occupancies()[0].detach().numpy())
     uncertainty = estimate_uncertainty([model], occupancies)
     parameters = ProviderParameters(occupancies)
-    found = {each.name: each for each in parameters.estimates(uncertainty, parameters.values())}
+    found = {e.name: e for e in parameters.estimates(uncertainty, parameters.values()) if e.kind == "rate_constant"}
     assert found["C->A"].std_error_ln == pytest.approx(0.7, rel=1e-3)
 
 
