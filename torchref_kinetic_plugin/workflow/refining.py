@@ -34,6 +34,8 @@ _log = logging.getLogger(__name__)
 
 #: Iterations of a fit that are usual, for an estimate of the time left.
 _USUAL_ITERATIONS = 8
+#: Free reflections below which the error model is no longer as good as known.
+_FEW_FREE = 200
 
 
 @final
@@ -282,6 +284,11 @@ def _remarks(run: Refinement, fit: KineticFit) -> list[str]:
         if isinstance(module, occupancies_kinetics):
             found += [f"{name}: {remark}" for remark in module.remarks()]
     for model in run.models:
+        if (count := int(model.free.sum())) < _FEW_FREE:
+            found.append(
+                f"{model.data.name}: the error model comes from {count} free reflections; with fewer than {_FEW_FREE} "
+                "standard errors are too small"
+            )
         inflation = np.exp(model.log_inflation().cpu().numpy())
         inflation = np.where(model.data.grid.mask, inflation, np.nan)
         for dataset, factor in zip(model.data.datasets, np.nanmedian(inflation, axis=1), strict=True):
