@@ -1,11 +1,13 @@
-"""Files that are whole or absent: atomic write, lock, hash."""
+"""Files that are whole or absent: atomic write, lock, hash, content gzipped or not."""
 
 from __future__ import annotations
 
 import fcntl
+import gzip
 import hashlib
 import os
 import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +15,7 @@ from pathlib import Path
 from torchref_kinetic_plugin.errors import FileError, LockedError
 
 _BLOCK = 1 << 20
+_GZIP = b"\x1f\x8b"
 
 
 @contextmanager
@@ -85,6 +88,30 @@ def lock(directory: str | os.PathLike[str]) -> Iterator[None]:
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+    """Content of a file, unpacked when it is gzipped, whatever its name.
+
+    Raises
+    ------
+    FileError
+        When it is missing, unreadable, empty, or a gzip file cut short.
+    """
+    shown = repr(os.fspath(path))
+    try:
+        content = Path(path).read_bytes()
+        if content.startswith(_GZIP):
+            content = gzip.decompress(content)
+    except FileNotFoundError:
+        raise FileError(f"no such file: {shown}") from None
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise FileError(f"{shown} is a damaged or incomplete gzip file: {error}") from error
+    except OSError as error:
+        raise FileError(f"cannot read {shown}: {error.strerror}") from error
+    if not content.strip():
+        raise FileError(f"{shown} is empty")
+    return content
 
 
 def sha256(path: str | os.PathLike[str]) -> str:

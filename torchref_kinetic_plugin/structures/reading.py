@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import re
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import final
 
 import gemmi
 
 from torchref_kinetic_plugin.errors import FileError
+from torchref_kinetic_plugin.files import read_bytes
 from torchref_kinetic_plugin.structures.text_checks import mmcif_faults, pdb_faults
 
 _Parser = Callable[[str], gemmi.Structure]
-_GZIP = b"\x1f\x8b"
 _CIF = re.compile(r"\A\ufeff?(?:\s*(?:#[^\n]*)?\n)*\s*data_", re.IGNORECASE)
 _PDB_RECORDS = "HEADER|TITLE |CRYST1|REMARK|MODEL |ATOM  |HETATM|COMPND|SEQRES|SCALE1|ORIGX1|LINK  |EXPDTA"
 _PDB = re.compile(rf"^(?:{_PDB_RECORDS})", re.MULTILINE)
@@ -41,30 +38,6 @@ class ModelFile:
     source: str
     structure: gemmi.Structure
     remarks: tuple[str, ...]
-
-
-def read_bytes(path: str | os.PathLike[str]) -> bytes:
-    """Content of a file, unpacked when it is gzipped, whatever its name.
-
-    Raises
-    ------
-    FileError
-        When it is missing, unreadable, empty, or a gzip file cut short.
-    """
-    shown = repr(os.fspath(path))
-    try:
-        content = Path(path).read_bytes()
-        if content.startswith(_GZIP):
-            content = gzip.decompress(content)
-    except FileNotFoundError:
-        raise FileError(f"no such file: {shown}") from None
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise FileError(f"{shown} is a damaged or incomplete gzip file: {error}") from error
-    except OSError as error:
-        raise FileError(f"cannot read {shown}: {error.strerror}") from error
-    if not content.strip():
-        raise FileError(f"{shown} is empty")
-    return content
 
 
 def read_text(path: str | os.PathLike[str]) -> str:

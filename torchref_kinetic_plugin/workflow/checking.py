@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
 
 from torchref_kinetic_plugin.plugins import PluginManager
-from torchref_kinetic_plugin.reflections import Observations, completeness, relative_scale, spread_against_sigma
+from torchref_kinetic_plugin.reflections import Observations, RelativeScale, Spread, completeness, spread_against_sigma
 from torchref_kinetic_plugin.workflow.loading import Announce, LoadedExperiment, LoadedRefinement, load_refinement
 
 #: Differences over their sigmas between two datasets of one state beyond which sigmas are doubted.
@@ -131,19 +131,15 @@ def check(
 
     loaded = load_refinement(path, plugins=plugins, overrides=overrides, announce=announce)
     announce("building the occupancies")
-    provider = loaded.plugins.build(
-        loaded.file.refinement.occupancy,
-        loaded.settings,
-        [experiment.schedule for experiment in loaded.experiments],
-        loaded.structures.names,
-        loaded.file.refinement.seed,
-    )
+    provider = loaded.build_provider()
     rows: list[DatasetRow] = []
     warnings = list(loaded.remarks)
     for experiment in loaded.experiments:
         announce(f"comparing the datasets of {experiment.settings.name}")
-        rows += _rows(experiment)
-        warnings += _warnings(experiment)
+        first, *others = experiment.observations
+        spreads = [spread_against_sigma(first, each) for each in others]
+        rows += _rows(experiment, spreads)
+        warnings += _warnings(experiment, spreads)
     report = loaded.structures.report
     parameters = ProviderParameters(provider)
     masks = [(experiment.grid.mask, experiment.grid.free) for experiment in loaded.experiments]
@@ -160,14 +156,14 @@ def check(
     )
 
 
-def _rows(experiment: LoadedExperiment) -> list[DatasetRow]:
+def _rows(experiment: LoadedExperiment, spreads: Sequence[Spread]) -> list[DatasetRow]:
+    """Rows of the data table; ``spreads`` are those of all datasets but the first, against it."""
     first = experiment.observations[0]
     times: list[float | None] = [None] * experiment.n_references
     times += list(experiment.schedule.times)
+    against: list[Spread | None] = [None, *spreads]
     rows = []
-    for name, time, each in zip(experiment.names, times, experiment.observations, strict=True):
-        overall = completeness(each).overall
-        is_first = each is first
+    for name, time, each, spread in zip(experiment.names, times, experiment.observations, against, strict=True):
         rows.append(
             DatasetRow(
                 experiment.settings.name,
@@ -177,18 +173,17 @@ def _rows(experiment: LoadedExperiment) -> list[DatasetRow]:
                 len(each),
                 each.d_max,
                 each.d_min,
-                overall.completeness,
-                None if is_first else r_between(first, each),
-                None if is_first else spread_against_sigma(first, each).overall,
+                completeness(each).overall.completeness,
+                None if spread is None else r_between(first, each, spread.scale),
+                None if spread is None else spread.overall,
                 each.remarks,
             )
         )
     return rows
 
 
-def r_between(reference: Observations, other: Observations) -> float:
+def r_between(reference: Observations, other: Observations, scale: RelativeScale) -> float:
     """R of a dataset, scaled, against a reference on their common reflections."""
-    scale = relative_scale(reference, other)
     _, mine, theirs = np.intersect1d(reference.keys, other.keys, assume_unique=True, return_indices=True)
     target = reference.amplitude[mine]
     scaled = scale.factors(reference.resolution[mine]) * other.amplitude[theirs]
@@ -196,17 +191,12 @@ def r_between(reference: Observations, other: Observations) -> float:
     return float(np.abs(target - scaled).sum()) / total if total else math.nan
 
 
-def _warnings(experiment: LoadedExperiment) -> list[str]:
+def _warnings(experiment: LoadedExperiment, spreads: Sequence[Spread]) -> list[str]:
     found = [report.text for report in experiment.indexing if report.best != "h,k,l"]
-    first = experiment.observations[0]
     low, high = _MATCHING_SPREAD
-    for other in experiment.observations[1 : experiment.n_references]:
-        # Two references are of one state, so only errors make them differ.
-        spread = spread_against_sigma(first, other)
-        if not low < spread.overall < high:
-            found.append(spread.text)
-    for other in experiment.observations[experiment.n_references :]:
-        spread = spread_against_sigma(first, other)
-        if spread.overall < low:
+    for number, spread in enumerate(spreads, start=1):
+        # Two references are of one state, so only errors make them differ; timepoints may differ by more.
+        of_references = number < experiment.n_references
+        if not low < spread.overall < high if of_references else spread.overall < low:
             found.append(spread.text)
     return found

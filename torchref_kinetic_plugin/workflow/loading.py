@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 
 from torchref_kinetic_plugin.config import (
@@ -18,7 +20,7 @@ from torchref_kinetic_plugin.config import (
     validation_problems,
 )
 from torchref_kinetic_plugin.errors import InputError, KineticsError
-from torchref_kinetic_plugin.plugins import ExperimentSchedule, PluginManager
+from torchref_kinetic_plugin.plugins import ExperimentSchedule, KnowsReference, PluginManager
 from torchref_kinetic_plugin.reflections import (
     FreeSet,
     Grid,
@@ -30,6 +32,9 @@ from torchref_kinetic_plugin.reflections import (
     read_observations,
 )
 from torchref_kinetic_plugin.structures import LoadingOptions, StructureSet, load_altlocs, load_files, load_models
+
+if TYPE_CHECKING:
+    from torchref_kinetic_plugin.plugins.series import SeriesOccupancies
 
 #: Called with what is being done, in words.
 Announce = Callable[[str], None]
@@ -103,6 +108,16 @@ class LoadedRefinement:
     experiments: tuple[LoadedExperiment, ...]
     plugins: PluginManager = field(repr=False)
     settings: BaseModel | None
+
+    def build_provider(self) -> SeriesOccupancies:
+        """Build the occupancies that the file asks for; errors as of `PluginManager.build`."""
+        return self.plugins.build(
+            self.file.refinement.occupancy,
+            self.settings,
+            [experiment.schedule for experiment in self.experiments],
+            self.structures.names,
+            self.file.refinement.seed,
+        )
 
     @property
     def remarks(self) -> list[str]:
@@ -232,6 +247,13 @@ def load_experiment(file: RefinementFile, experiment: Experiment) -> LoadedExper
         grid,
         indexing,
     )
+
+
+def reference_occupancies(module: Any, n_structures: int) -> NDArray[np.float64]:
+    """Occupancies (K,) of the references: what the provider says, else all the first structure."""
+    if isinstance(module, KnowsReference):
+        return np.asarray(module.reference_occupancies().detach().cpu().numpy(), dtype=np.float64)
+    return np.asarray(np.eye(n_structures)[0])
 
 
 def refuse_other_indexing(experiment: LoadedExperiment) -> None:

@@ -13,16 +13,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 import torchref_kinetic_plugin
 from torchref_kinetic_plugin.config import resolved_toml
 from torchref_kinetic_plugin.errors import FileError, InputError
 from torchref_kinetic_plugin.files import lock, sha256, write_text
-from torchref_kinetic_plugin.plugins import KnowsReference, PluginManager
+from torchref_kinetic_plugin.plugins import PluginManager
 from torchref_kinetic_plugin.reflections import write_free_set
 from torchref_kinetic_plugin.results import DatasetStatistics, FitStep, RefinementResult
-from torchref_kinetic_plugin.workflow.loading import LoadedRefinement, load_refinement, refuse_other_indexing
+from torchref_kinetic_plugin.workflow.loading import (
+    LoadedRefinement,
+    load_refinement,
+    reference_occupancies,
+    refuse_other_indexing,
+)
 
 if TYPE_CHECKING:
     from torchref_kinetic_plugin.plugins.series import SeriesOccupancies
@@ -187,13 +191,7 @@ def prepare(
         )
     for experiment in loaded.experiments:
         refuse_other_indexing(experiment)
-    provider = loaded.plugins.build(
-        file.refinement.occupancy,
-        loaded.settings,
-        [experiment.schedule for experiment in loaded.experiments],
-        loaded.structures.names,
-        file.refinement.seed,
-    )
+    provider = loaded.build_provider()
     preparations = []
     for experiment, module in zip(loaded.experiments, provider.modules_by_experiment, strict=True):
         on_progress(Progress(f"structure factors and scales of {experiment.settings.name}"))
@@ -207,13 +205,6 @@ def prepare(
             )
         )
     return Refinement(loaded, provider, tuple(preparations))
-
-
-def reference_occupancies(module: Any, n_structures: int) -> NDArray[np.float64]:
-    """Occupancies (K,) of the references: what the provider says, else all the first structure."""
-    if isinstance(module, KnowsReference):
-        return np.asarray(module.reference_occupancies().detach().cpu().numpy(), dtype=np.float64)
-    return np.asarray(np.eye(n_structures)[0])
 
 
 def _fitted(

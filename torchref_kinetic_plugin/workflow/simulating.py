@@ -9,7 +9,7 @@ import numpy as np
 
 from torchref_kinetic_plugin.config import SimulationFile, read_simulation_file
 from torchref_kinetic_plugin.errors import FileError
-from torchref_kinetic_plugin.plugins import ExperimentSchedule, KnowsReference, PluginManager
+from torchref_kinetic_plugin.plugins import ExperimentSchedule, PluginManager
 from torchref_kinetic_plugin.scheme import parse_time
 from torchref_kinetic_plugin.simulation import (
     BulkSolvent,
@@ -22,7 +22,12 @@ from torchref_kinetic_plugin.simulation import (
     write_series,
 )
 from torchref_kinetic_plugin.structures import StructureSet
-from torchref_kinetic_plugin.workflow.loading import Announce, load_structures_of, section_problems
+from torchref_kinetic_plugin.workflow.loading import (
+    Announce,
+    load_structures_of,
+    reference_occupancies,
+    section_problems,
+)
 
 
 def simulate(
@@ -110,9 +115,7 @@ def _occupancies(file: SimulationFile, structures: StructureSet, manager: Plugin
     )
     module = series.modules_by_experiment[0]
     values = series()[0].detach().cpu().numpy()
-    before = np.eye(len(structures))[0]
-    if isinstance(module, KnowsReference):
-        before = module.reference_occupancies().detach().cpu().numpy()
+    before = reference_occupancies(module, len(structures))
     return np.column_stack([*[before] * settings.references, values])
 
 
