@@ -2,10 +2,11 @@
 
     L = log integral p(z - rho) exp(-misfit(r, phi) / 2) d^2 z,   z = r exp(i phi),
 
-with a misfit that is a quartic in r for each angle. Angles lie on a trapezoid over what the data allow, both signs for
-centric reflections; radii are Gauss-Hermite nodes about the most likely one, or Gauss-Legendre nodes from zero where a
-reflection is weak. The derivatives of L in all that it depends on are posterior means of monomials of r, cos phi and
-sin phi, which the same nodes give; so nothing is kept for a backward pass.
+with a misfit that is a quartic in r for each angle. Angles lie on a trapezoid over what the data allow, and on a finer
+one where the integrand is sharp; centric reflections have both signs. Radii are Gauss-Hermite nodes
+about the most likely one where datasets are alike and strong, else Gauss-Legendre nodes about each maximum. The
+derivatives of L in all that it depends on are posterior means of monomials of r, cos phi and sin phi, which the same
+nodes give; so nothing is kept for a backward pass.
 """
 
 from __future__ import annotations
@@ -14,27 +15,39 @@ import itertools
 import math
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from torchref_kinetic_plugin.refinement.quartic import Quartic, hermite_nodes, legendre_nodes
+
 #: Names of the sums over datasets: of w, w x, w y, w x^2, w x y, w y^2, w q, w x q, w y q, w q^2.
 STATISTICS = ("w", "x", "y", "xx", "xy", "yy", "q", "xq", "yq", "qq")
+_W, _XX, _YY, _Q = (STATISTICS.index(name) for name in ("w", "xx", "yy", "q"))
 
 #: Angles that look for where the integrand is, over how many widths of the prior; then those of the integral.
-_SEARCH_ANGLES = (25,)
+_SEARCH_ANGLES = 17
 _ANGLE_WIDTHS = 8.0
-_N_ANGLES = 21
+_N_ANGLES = 17
+#: Curvature of the logarithm per step of the angles above which there were too few (a trapezoid over a normal curve
+#: with a step of h standard deviations, curvature h^2, is wrong by 2 exp(-2 pi^2 / h^2)), the share of the integral
+#: that may be overlooked, and how many angles then serve.
+_SHARP = 1.6
+_NO_SHARE = 1e-5
+_MANY_ANGLES = 61
 #: Logarithm below its largest value at which the integrand is left out.
 _NEGLIGIBLE = 18.0
-#: Nodes about the most likely radius, and nodes and widths where the radius may be zero.
-_STRONG_NODES = 7
-_WEAK_NODES = 24
-_WEAK_WIDTHS = 7.0
-#: Total amplitude over its error above which a reflection is strong.
+#: Nodes about the most likely radius of datasets that are alike; nodes and widths to either side of it in others, and
+#: nodes about the likely radii of centric reflections, for which they are all there is.
+_HERMITE_NODES = 7
+_LEGENDRE_NODES = 24
+_CENTRIC_NODES = 40
+_WIDTHS = 7.0
+#: Total amplitude over its error above which, and differences of structure factors to the first, r.m.s. in units of the
+#: amplitude, below which datasets are alike: there is one maximum, far from zero.
 _STRONG = 12.0
+_ALIKE = 0.1
 #: Numbers of one array of a block of reflections: bounds memory.
-_BLOCK_NUMBERS = 120_000
+_BLOCK_NUMBERS = 150_000
 
 
 def log_integral(sums: Tensor, reference: Tensor, variance: Tensor, centric: Tensor) -> Tensor:
@@ -67,24 +80,24 @@ class _LogIntegral(torch.autograd.Function):
     def forward(ctx: Any, sums: Tensor, reference: Tensor, variance: Tensor, centric: Tensor) -> Tensor:
         # E of a centric reflection has all its variance along one line, of another half of it along each axis.
         precision = torch.where(centric, 1.0, 2.0) / variance
-        value = torch.empty_like(reference)
+        value, sharpness = torch.empty_like(reference), torch.zeros_like(reference)
         slopes = sums.new_empty(12, len(reference))
-        radius, information = _typical_radius(sums)
-        strong = radius * torch.sqrt(information) > _STRONG
-        for is_centric, is_strong in itertools.product((False, True), repeat=2):
-            chosen = torch.nonzero((centric == is_centric) & (strong == is_strong)).flatten()
-            nodes = (2 if is_centric else _N_ANGLES) * (_STRONG_NODES if is_strong else _WEAK_NODES)
-            step = max(1, _BLOCK_NUMBERS // nodes)
-            for block in (chosen[i : i + step] for i in range(0, len(chosen), step)):
-                value[block], slopes[:, block] = _block(
-                    sums[:, block],
-                    reference[block],
-                    precision[block],
-                    radius[block],
-                    information[block],
-                    is_centric,
-                    is_strong,
+        typical, information = _typical_radius(sums)
+        strong = typical * torch.sqrt(information) > _STRONG
+        alike = strong & (sums[_XX] + sums[_YY] < _ALIKE**2 * typical**2 * sums[_W]) & ~centric
+
+        def integrate(chosen: Tensor, n_search: int, n_angles: int, alike: bool) -> None:
+            nodes = n_angles * (_HERMITE_NODES if alike else _LEGENDRE_NODES)
+            for rows in torch.split(torch.nonzero(chosen).flatten(), max(1, _BLOCK_NUMBERS // nodes)):
+                block = _Block(
+                    sums[:, rows], reference[rows], precision[rows], typical[rows], information[rows], alike=alike
                 )
+                value[rows], slopes[:, rows], sharpness[rows] = block.integral(n_search, n_angles)
+
+        integrate(centric, 0, 4, False)
+        integrate(alike, _SEARCH_ANGLES, _N_ANGLES, True)
+        integrate(~alike & ~centric, _SEARCH_ANGLES, _N_ANGLES, False)
+        integrate(sharpness > _SHARP, _MANY_ANGLES, _MANY_ANGLES, False)
         ctx.save_for_backward(slopes, precision, variance)
         return value
 
@@ -98,103 +111,149 @@ class _LogIntegral(torch.autograd.Function):
 
 def _typical_radius(sums: Tensor) -> tuple[Tensor, Tensor]:
     """Radius (H,) that the intensities suggest, and the inverse of its variance."""
-    w, q = sums[0], sums[STATISTICS.index("q")]
+    w, q = sums[_W], sums[_Q]
     safe = torch.where(w > 0.0, w, 1.0)
     # The weighted mean intensity, not below half its own error.
     radius = torch.sqrt(torch.maximum(q / safe, torch.rsqrt(safe) / 2.0))
     return radius, 4.0 * w * radius**2
 
 
-def _block(
-    sums: Tensor,
-    reference: Tensor,
-    precision: Tensor,
-    typical: Tensor,
-    information: Tensor,
-    centric: bool,
-    strong: bool,
-) -> tuple[Tensor, Tensor]:
-    """Value (h,) and derivatives (12, h): in the sums, the reference and the precision."""
-    s = dict(zip(STATISTICS, sums, strict=True))
-    if centric:
-        cosine = torch.tensor([[1.0], [-1.0]], dtype=reference.dtype, device=reference.device)
-        sine, log_width = torch.zeros_like(cosine), torch.zeros_like(cosine)
-    else:
-        low, high = _angular_range(s, reference, precision, typical, information)
-        angles, log_width = _trapezoid(low, high, _N_ANGLES)
-        cosine, sine = torch.cos(angles), torch.sin(angles)
-    quartic = _quartic(s, reference, precision, cosine, sine)
-    radius, curvature = _most_likely(quartic, typical, precision, information)
-    nodes = _strong_nodes if strong else _weak_nodes
-    r, log_weight = nodes(radius, curvature, precision, information)
-    exponent = _exponent(quartic, r) + log_weight + log_width
-    top = exponent.amax((0, 1))
-    share = torch.exp(exponent - top)
-    if not centric:
-        # The area element of polar coordinates.
-        share = share * r
-    total = share.sum((0, 1))
-    share = share / total
-    log_norm = torch.log(precision / (2.0 * math.pi))
-    log_norm = 0.5 * log_norm if centric else log_norm
-    value = top + torch.log(total) - 0.5 * (s["qq"] + precision * reference**2) + log_norm
-    # Means over radii first, (n_angles, h) each; then over angles.
-    power = share * r
-    m1 = power.sum(0)
-    power = power * r
-    m2 = power.sum(0)
-    power = power * r
-    m3 = power.sum(0)
-    m4 = (power * r).sum(0)
-    first, second = (cosine * m1).sum(0), m2.sum(0)
-    slopes = torch.stack(
-        [
-            -0.5 * m4.sum(0),
-            -2.0 * (cosine * m3).sum(0),
-            -2.0 * (sine * m3).sum(0),
-            -2.0 * (cosine**2 * m2).sum(0),
-            -4.0 * (cosine * sine * m2).sum(0),
-            -2.0 * (sine**2 * m2).sum(0),
-            second,
-            2.0 * first,
-            2.0 * (sine * m1).sum(0),
-            torch.full_like(first, -0.5),
-            precision * (first - reference),
-            -0.5 * (second - 2.0 * reference * first + reference**2) + (0.5 if centric else 1.0) / precision,
-        ]
-    )
-    return value, slopes
+class _Block:
+    """Reflections of one kind: sums (10, h), the reference's amplitude, the prior's precision, and the typical radius.
 
+    Those whose datasets are alike have one likely radius at every angle, far from zero.
+    """
 
-def _quartic(
-    s: dict[str, Tensor], reference: Tensor, precision: Tensor, cosine: Tensor, sine: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Coefficients of the exponent -(c1 r + c2 r^2 + c3 r^3 + c4 r^4) / 2, (n_angles, h) each, prior included."""
-    c1 = -4.0 * (cosine * s["xq"] + sine * s["yq"]) - 2.0 * precision * reference * cosine
-    squares = cosine**2 * s["xx"] + 2.0 * cosine * sine * s["xy"] + sine**2 * s["yy"]
-    c2 = 4.0 * squares - 2.0 * s["q"] + precision
-    c3 = 4.0 * (cosine * s["x"] + sine * s["y"])
-    return c1, c2, c3, s["w"].expand_as(c3)
+    def __init__(
+        self, sums: Tensor, reference: Tensor, precision: Tensor, typical: Tensor, information: Tensor, *, alike: bool
+    ) -> None:
+        self.sums = dict(zip(STATISTICS, sums, strict=True))
+        self.reference, self.precision = reference, precision
+        self.typical, self.information = typical, information
+        self.alike = alike
 
+    def integral(self, n_search: int, n_angles: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Value (h,), derivatives (12, h) in the sums, the reference and the precision, and sharpness (h,) on the angles.
 
-def _angular_range(
-    s: dict[str, Tensor], reference: Tensor, precision: Tensor, typical: Tensor, information: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Lowest and highest angle (h,) about the reference's phase at which the integrand is not negligible."""
-    half = (_ANGLE_WIDTHS / torch.sqrt(precision * typical * reference)).clamp(max=math.pi)
-    low, high = -half, half
-    for count in _SEARCH_ANGLES:
-        angles, _ = _trapezoid(low, high, count)
-        quartic = _quartic(s, reference, precision, torch.cos(angles), torch.sin(angles))
-        radius, curvature = _most_likely(quartic, typical, precision, information)
-        profile = _exponent(quartic, radius) + torch.log(radius) - 0.5 * torch.log(curvature)
+        Without angles that search for where the integrand is, reflections are centric; then there are four "angles":
+        the outer and the inner likely radius of either sign.
+        """
+        s, reference, precision = self.sums, self.reference, self.precision
+        centric = n_search == 0
+        if centric:
+            cosine = reference.new_tensor([[1.0], [1.0], [-1.0], [-1.0]])
+            sine = log_width = torch.zeros_like(cosine)
+        else:
+            angle, log_width = _trapezoid(*self._angular_range(n_search), n_angles)
+            cosine, sine = torch.cos(angle), torch.sin(angle)
+        quartic = self._quartic(cosine, sine)
+        if self.alike:
+            x, powers, weights = hermite_nodes(_HERMITE_NODES)
+            centre, curvature = self._single_maximum(quartic)
+            spread = torch.rsqrt(curvature)
+            # There is no radius below zero, and angles that bring a node there are all but excluded by the data.
+            log_width = torch.where(centre > -x[0] * spread, log_width, -math.inf)
+        else:
+            x, powers, weights = legendre_nodes(_CENTRIC_NODES if centric else _LEGENDRE_NODES)
+            low, high = self._both_maxima(quartic) if centric else self._largest_maximum(quartic)
+            centre, spread = (low + high) / 2.0, (high - low) / 2.0
+        powers, weights = powers.to(reference), weights.to(reference)
+        exponent = torch.mm(powers[:, :5], torch.stack(quartic.about(centre, spread)).flatten(1))
+        exponent = exponent.view(len(x), *centre.shape) + (log_width + torch.log(spread))
+        top = exponent.amax((0, 1))
+        share = torch.exp(exponent - top)
+        moments = torch.mm(powers.T * weights, share.flatten(1)).view(6, *centre.shape)
+        # The area element of polar coordinates is one power of r more.
+        at_angle, m1, m2, m3, m4 = _moments_of_radius(moments, centre, spread)[0 if centric else 1 :][:5]
+        total = at_angle.sum(0)
+        sharpness = torch.zeros_like(total) if centric else _sharpness(at_angle / total)
+        m1, m2, m3, m4 = (m / total for m in (m1, m2, m3, m4))
+        log_norm = torch.log(precision / (2.0 * math.pi))
+        log_norm = 0.5 * log_norm if centric else log_norm
+        value = top + torch.log(total) - 0.5 * (s["qq"] + precision * reference**2) + log_norm
+        first, second = (cosine * m1).sum(0), m2.sum(0)
+        slopes = torch.stack(
+            [
+                -0.5 * m4.sum(0),
+                -2.0 * (cosine * m3).sum(0),
+                -2.0 * (sine * m3).sum(0),
+                -2.0 * (cosine**2 * m2).sum(0),
+                -4.0 * (cosine * sine * m2).sum(0),
+                -2.0 * (sine**2 * m2).sum(0),
+                second,
+                2.0 * first,
+                2.0 * (sine * m1).sum(0),
+                torch.full_like(first, -0.5),
+                precision * (first - reference),
+                -0.5 * (second - 2.0 * reference * first + reference**2) + (0.5 if centric else 1.0) / precision,
+            ]
+        )
+        return value, slopes, sharpness
+
+    def _quartic(self, cosine: Tensor, sine: Tensor) -> Quartic:
+        """The exponent in the radius at each angle (n_angles, h), prior included."""
+        s = self.sums
+        c1 = -4.0 * (cosine * s["xq"] + sine * s["yq"]) - 2.0 * self.precision * self.reference * cosine
+        squares = cosine**2 * s["xx"] + 2.0 * cosine * sine * s["xy"] + sine**2 * s["yy"]
+        c2 = 4.0 * squares - 2.0 * s["q"] + self.precision
+        c3 = 4.0 * (cosine * s["x"] + sine * s["y"])
+        # Without any observation only the prior is left, a parabola; a trace of c4 makes no difference to it.
+        return Quartic(c1, c2, c3, torch.maximum(s["w"], 1e-12 * self.precision / self.typical**2).expand_as(c3))
+
+    def _angular_range(self, count: int) -> tuple[Tensor, Tensor]:
+        """Lowest and highest angle (h,) about the reference's phase at which the integrand is not negligible."""
+        half = (_ANGLE_WIDTHS / torch.sqrt(self.precision * self.typical * self.reference)).clamp(max=math.pi)
+        angles, _ = _trapezoid(-half, half, count)
+        quartic = self._quartic(torch.cos(angles), torch.sin(angles))
+        radius, curvature = self._single_maximum(quartic)
+        profile = quartic.value(radius) + torch.log(radius) - 0.5 * torch.log(curvature)
         inside = profile > profile.max(0).values - _NEGLIGIBLE
         first = inside.to(torch.int8).argmax(0)
         last = count - 1 - inside.flip(0).to(torch.int8).argmax(0)
-        step = (high - low) / (count - 1)
+        step = 2.0 * half / (count - 1)
         # One step more to either side: there the integrand falls below.
-        low, high = low + step * (first - 1).clamp(min=0), low + step * (last + 1).clamp(max=count - 1)
-    return low, high
+        return -half + step * (first - 1).clamp(min=0), -half + step * (last + 1).clamp(max=count - 1)
+
+    def _single_maximum(self, quartic: Quartic) -> tuple[Tensor, Tensor]:
+        """Most likely radius at each angle, and the curvature there, (n_angles, h) each."""
+        least = 1e-3 * self.typical
+        if self.alike:
+            radius = self.typical
+        else:
+            low, _, high = quartic.extrema()
+            low, high = torch.maximum(low, least), torch.maximum(high, least)
+            radius = torch.where(quartic.value(low) > quartic.value(high), low, high)
+        # Newton's steps find one maximum near the typical radius, or take away what the formulas lost to rounding.
+        for _ in range(2 if self.alike else 1):
+            curvature = self._curvature(quartic, radius)
+            radius = torch.maximum(radius + quartic.slope(radius) / curvature, least)
+        return radius, curvature
+
+    def _curvature(self, quartic: Quartic, radius: Tensor) -> Tensor:
+        return torch.maximum(quartic.curvature(radius), 0.05 * (self.precision + self.information))
+
+    def _reach(self, curvature: Tensor) -> Tensor:
+        """Distance from a maximum at which the integrand is negligible."""
+        # Near zero the curvature says little of the width; that of the prior and the intensities bounds it.
+        return _WIDTHS * torch.maximum(torch.rsqrt(curvature), torch.rsqrt(self.precision + self.information))
+
+    def _largest_maximum(self, quartic: Quartic) -> tuple[Tensor, Tensor]:
+        """Lowest and highest radius (n_angles, h) about the most likely one."""
+        radius, curvature = self._single_maximum(quartic)
+        reach = self._reach(curvature)
+        return (radius - reach).clamp(min=0.0), radius + reach
+
+    def _both_maxima(self, quartic: Quartic) -> tuple[Tensor, Tensor]:
+        """The same (4, h) for the outer and the inner maximum of either sign, parted at the minimum between them."""
+        inner, between, outer = (each.clamp(min=0.0) for each in quartic.extrema())
+        near, far = (self._reach(self._curvature(quartic, radius)) for radius in (inner, outer))
+        low = torch.maximum(outer - far, between)
+        # One maximum is both, and all of the line is the outer one's.
+        low = torch.where(inner == outer, (outer - far).clamp(min=0.0), low)
+        below, above = (inner - near).clamp(min=0.0), torch.minimum(inner + near, between)
+        above = torch.where(inner == outer, below, above).maximum(below)
+        is_outer = low.new_tensor([[True], [False], [True], [False]], dtype=torch.bool)
+        return torch.where(is_outer, low, below), torch.where(is_outer, outer + far, above)
 
 
 def _trapezoid(low: Tensor, high: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -204,64 +263,19 @@ def _trapezoid(low: Tensor, high: Tensor, count: int) -> tuple[Tensor, Tensor]:
     return low + (high - low) * steps, torch.log((high - low) / (count - 1) * ends)
 
 
-def _most_likely(
-    quartic: tuple[Tensor, Tensor, Tensor, Tensor], typical: Tensor, precision: Tensor, information: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Most likely radius at each angle, and the curvature there, (n_angles, h) each.
-
-    The exponent's derivative is a cubic: its outer roots are the maxima of the exponent, by Cardano's formulas.
-    """
-    c1, c2, c3, c4 = quartic
-    # Without any observation only the prior is left, a parabola; a trace of c4 makes no difference to it.
-    leading = torch.maximum(c4, 1e-12 * precision / typical**2)
-    shift = c3 / (4.0 * leading)
-    b, c = c2 / (2.0 * leading), c1 / (4.0 * leading)
-    p = b - 3.0 * shift**2
-    half_q = shift**3 - 0.5 * b * shift + 0.5 * c
-    discriminant = half_q**2 + (p / 3.0) ** 3
-    outer = torch.pow(half_q.abs() + torch.sqrt(discriminant.clamp(min=0.0)), 1.0 / 3.0).clamp(min=1e-150)
-    outer = torch.where(half_q > 0.0, -outer, outer)
-    single = outer - p / (3.0 * outer)
-    size = torch.sqrt((-p / 3.0).clamp(min=0.0))
-    third = torch.acos((-half_q / size.clamp(min=1e-100) ** 3).clamp(-1.0, 1.0)) / 3.0
-    largest = 2.0 * size * torch.cos(third)
-    smallest = 2.0 * size * torch.cos(third - 4.0 * math.pi / 3.0)
-    alone, least = discriminant > 0.0, 1e-3 * typical
-    high = torch.maximum(torch.where(alone, single, largest) - shift, least)
-    low = torch.maximum(torch.where(alone, single, smallest) - shift, least)
-    radius = torch.where(_exponent(quartic, low) > _exponent(quartic, high), low, high)
-    # A step of Newton's takes away what the formulas lost to rounding.
-    expected = 0.5 * (precision + information)
-    slope = -0.5 * (c1 + radius * (2.0 * c2 + radius * (3.0 * c3 + radius * 4.0 * c4)))
-    curvature = torch.maximum(c2 + radius * (3.0 * c3 + radius * 6.0 * c4), 0.1 * expected)
-    return torch.maximum(radius + slope / curvature, least), curvature
+def _sharpness(share: Tensor) -> Tensor:
+    """Largest curvature (h,) of the logarithm per step of the angles (n_angles, h), where that matters."""
+    log_share = torch.log(share.clamp(min=_NO_SHARE / 100.0))
+    bend = 2.0 * log_share[1:-1] - log_share[2:] - log_share[:-2]
+    return torch.where(share[1:-1] > _NO_SHARE, bend, 0.0).amax(0)
 
 
-def _exponent(quartic: tuple[Tensor, Tensor, Tensor, Tensor], radius: Tensor) -> Tensor:
-    c1, c2, c3, c4 = quartic
-    return -0.5 * radius * (c1 + radius * (c2 + radius * (c3 + radius * c4)))
-
-
-def _strong_nodes(radius: Tensor, curvature: Tensor, precision: Tensor, information: Tensor) -> tuple[Tensor, Tensor]:
-    """Radii (n_nodes, n_angles, h) and the logarithms of their weights, where a radius of zero is excluded."""
-    del precision, information
-    nodes, weights = np.polynomial.hermite_e.hermegauss(_STRONG_NODES)
-    spread = torch.rsqrt(curvature)
-    radii = radius + spread * _column(nodes, radius)
-    log_weight = _column(np.log(weights) + nodes**2 / 2.0, radius) + torch.log(spread)
-    # There is no radius below zero; at angles that the data all but exclude, a node may fall there.
-    return radii.clamp(min=1e-300), torch.where(radii > 0.0, log_weight, -math.inf)
-
-
-def _weak_nodes(radius: Tensor, curvature: Tensor, precision: Tensor, information: Tensor) -> tuple[Tensor, Tensor]:
-    """As `_strong_nodes`, from a radius of zero."""
-    # Near zero the curvature says little of the width; that of the prior and the intensities bounds it.
-    reach = _WEAK_WIDTHS * torch.maximum(torch.rsqrt(curvature), torch.rsqrt(precision + information))
-    low, high = (radius - reach).clamp(min=0.0), radius + reach
-    nodes, weights = np.polynomial.legendre.leggauss(_WEAK_NODES)
-    half = (high - low) / 2.0
-    return low + half * (1.0 + _column(nodes, radius)), _column(np.log(weights), radius) + torch.log(half)
-
-
-def _column(values: Any, like: Tensor) -> Tensor:
-    return torch.as_tensor(np.asarray(values)[:, None, None], dtype=like.dtype, device=like.device)
+def _moments_of_radius(moments: Tensor, centre: Tensor, spread: Tensor) -> list[Tensor]:
+    """Sums of powers 0 to 5 of ``centre + spread x`` from those (6, n_angles, h) of x."""
+    rows = list(moments)
+    result = [rows[0]]
+    while len(rows) > 1:
+        # Times the radius: each sum of r^m x^k leads to that of r^(m + 1) x^k.
+        rows = [centre * low + spread * high for low, high in itertools.pairwise(rows)]
+        result.append(rows[0])
+    return result

@@ -248,13 +248,15 @@ class ExperimentModel:
 
         At occupancies (K, N) of the timepoints; costs what their share of the reflections is.
         """
-        rows = self.free_rows
+        rows, used = self.free_rows, self.nuisances
         weights = self.with_references(occupancies).to(self.components.device, self.components.dtype)
+        scale = torch.as_tensor(used.scale).to(self.scale_design)
+        inflation = torch.as_tensor(used.inflation).to(self.inflation_design).unsqueeze(1)
         return self._free_likelihood.scores(
             weights.T @ self.components[:, rows],
             self.error_variance()[rows],
-            self.log_scale()[:, rows],
-            self.log_inflation()[:, rows],
+            self.base_log_scale[:, rows] + scale @ self.scale_design[rows].T,
+            (self.inflation_design[:, rows] * inflation).sum(2),
         )
 
     def calculated_amplitudes(self, occupancies: Tensor) -> tuple[Floats, Floats]:
@@ -279,7 +281,7 @@ class ExperimentModel:
         """What the first reference differs from the model, beyond its own error, mean over the free reflections."""
         model = self.mixture(self._all_reference())[0].abs()
         observed = torch.sqrt(self._intensities[0].clamp(min=0.0)) * torch.exp(-self.base_log_scale[0])
-        chosen = torch.as_tensor(self.free & self.data.grid.mask[0], device=model.device)
+        chosen = torch.as_tensor(self.free, device=model.device) & self.likelihood.present[0]
         # An error shows in an amplitude with one of its two components.
         return 2.0 * (observed - model)[chosen].square().mean()
 

@@ -37,6 +37,8 @@ _MAX_HALVINGS = 8
 #: 0: by how much at most a step may lower the fraction of it that is believed, and how far.
 _FASTEST_FALL = 0.25
 _LEAST_CURVATURE = 0.1
+#: Steps whose changes of the gradient correct the curvature.
+_REMEMBERED = 3
 
 
 @final
@@ -141,26 +143,8 @@ def fit_kinetics(
         When the likelihood is not finite at the start.
     """
     fit = _Fit(models, provider, refine_provider=refine_provider, refine_scale=refine_scale)
-    fit.settle_errors()
     fit.settle_scales()
-    iterations: list[Iteration] = []
-    start_costs: tuple[float, ...] = ()
-    converged = False
-    for number in range(1, _MAX_ITERATIONS + 1):
-        proposal = fit.proposal(n_starts if number == 1 else 1, seed)
-        gain, start_costs = proposal.gain, start_costs or proposal.costs
-        trusted = fit.trusts_curvature
-        halvings = fit.step(proposal)
-        iterations.append(Iteration(number, fit.objective, fit.work, fit.free, fit.regularization, gain, halvings))
-        _log.info("step %d: objective %.3f, gain %.4f, halved %d times", number, fit.objective, gain, halvings)
-        if on_iteration is not None:
-            on_iteration(iterations[-1])
-        moved = fit.settle_errors()
-        # A step that no halving mends, though it trusted all of the curvature, has reached what rounding leaves.
-        stuck = halvings > _MAX_HALVINGS and trusted
-        if moved < SMALL_CHANGE and (gain < _TOLERANCE or stuck):
-            converged = gain < _ROUNDING_GAIN
-            break
+    iterations, converged, start_costs = fit.run(n_starts, seed, on_iteration)
     best = min(start_costs, default=0.0)
     return KineticFit(tuple(iterations), converged, tuple(cost - best for cost in start_costs), tuple(fit.evaluations))
 
@@ -208,6 +192,7 @@ class _Fit:
         self.refine_scale = refine_scale
         self._curvature = 1.0
         self._last_gain = math.inf
+        self._forget_steps()
         self.evaluations = self._evaluate()
         if not np.isfinite(self.work):
             raise ScalingError("the likelihood of the data is not finite; look for outliers among them")
@@ -228,11 +213,6 @@ class _Fit:
     def objective(self) -> float:
         return self.regularization - self.work
 
-    @property
-    def trusts_curvature(self) -> bool:
-        """Whether all of the curvature that the scores say is believed."""
-        return self._curvature == 1.0
-
     @torch.no_grad()
     def _evaluate(self) -> list[Evaluation]:
         return [model.evaluate(values) for model, values in zip(self.models, self.provider(), strict=True)]
@@ -249,17 +229,50 @@ class _Fit:
                 model.nuisances = old
             return moved
         self.evaluations = self._evaluate()
+        self._forget_steps()
         return moved
 
     def settle_scales(self) -> None:
         """Fit scales and error model to each other at the present occupancies, before the objective is compared."""
+        self.settle_errors()
         for _ in range(_SCALE_ROUNDS):
             if self.refine_scale:
                 moves = self._scale_steps(self._forms())
                 self._move_scales([model.nuisances.scale for model in self.models], moves, 1.0)
             self._refresh_designs()
-            self.evaluations = self._evaluate()
-            self.settle_errors()
+            if self.settle_errors() < SMALL_CHANGE:
+                self.evaluations = self._evaluate()
+
+    def run(
+        self,
+        n_starts: int,
+        seed: int,
+        on_iteration: Callable[[Iteration], None] | None,
+    ) -> tuple[list[Iteration], bool, tuple[float, ...]]:
+        """Steps, whether they end with no gain left, and what each start cost on the first quadratic form."""
+        iterations: list[Iteration] = []
+        costs: tuple[float, ...] = ()
+        before = 0.0
+        for number in range(1, _MAX_ITERATIONS + 1):
+            proposal = self.proposal(n_starts if number == 1 else 1, seed)
+            gain, costs = proposal.gain, costs or proposal.costs
+            trusted = self._curvature == 1.0
+            halvings = self.step(proposal)
+            iterations.append(
+                Iteration(number, self.objective, self.work, self.free, self.regularization, gain, halvings)
+            )
+            _log.info("step %d: objective %.3f, gain %.4f, halved %d times", number, self.objective, gain, halvings)
+            if on_iteration is not None:
+                on_iteration(iterations[-1])
+            moved = self.settle_errors()
+            # Gains fall in proportion, so what is left after a step is its gain times that proportion.
+            left = gain * gain / max(gain, before, 1e-300)
+            # A step that no halving mends, though it trusted all of the curvature, has reached what rounding leaves.
+            stuck = halvings > _MAX_HALVINGS and trusted
+            if moved < SMALL_CHANGE and (left < _TOLERANCE or stuck):
+                return iterations, gain < _ROUNDING_GAIN, costs
+            before = gain
+        return iterations, False, costs
 
     def proposal(self, n_starts: int, seed: int) -> Proposal:
         """Where the quadratic forms here have their best parameters."""
@@ -308,9 +321,25 @@ class _Fit:
         self._curvature = 1.0
         return _MAX_HALVINGS + 1
 
+    def _forget_steps(self) -> None:
+        """Another error model is another likelihood."""
+        self._last: list[tuple[Floats, Floats]] = []
+        self._steps: list[list[tuple[Floats, Floats]]] = []
+
     def _forms(self) -> list[QuadraticForm]:
+        """The quadratic forms here, with what the last steps have shown of their curvature."""
         forms = [QuadraticForm.at(m, e) for m, e in zip(self.models, self.evaluations, strict=True)]
-        return [form.with_curvature(self._curvature) for form in forms]
+        here = [
+            (np.r_[form.centre.ravel(), model.nuisances.scale.ravel()], np.r_[form.by_occupancies, form.by_scales])
+            for form, model in zip(forms, self.models, strict=True)
+        ]
+        if self._last:
+            self._steps.append([(x - y, g - f) for (x, f), (y, g) in zip(here, self._last, strict=True)])
+        self._last = here
+        forms = [form.with_curvature(self._curvature) for form in forms]
+        for steps in self._steps[-_REMEMBERED:]:
+            forms = [form.corrected(*step) for form, step in zip(forms, steps, strict=True)]
+        return forms
 
     @torch.no_grad()
     def _scale_steps(self, forms: list[QuadraticForm]) -> list[Floats]:

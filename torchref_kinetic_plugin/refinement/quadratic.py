@@ -21,6 +21,8 @@ from torchref_kinetic_plugin.refinement.experiment import Evaluation, Experiment
 _RANK_TOLERANCE = 1e-10
 #: Residual beyond which a score is scaled down where it stands for a curvature; few are beyond it at the best point.
 _LARGEST_RESIDUAL = 2.5
+#: Curvature along a step, over the one expected there, or its inverse, below which a step shows nothing of use.
+_LEAST_RATIO = 0.1
 
 
 @final
@@ -70,6 +72,21 @@ class QuadraticForm:
             coupling=factor * self.coupling,
             scales=factor * self.scales,
         )
+
+    def corrected(self, step: Floats, lost: Floats) -> QuadraticForm:
+        """The same form with its information corrected (BFGS) by what a step has shown.
+
+        Products of scores are the curvature only on average. A step (K N + T p,) over which the gradient fell by
+        ``lost`` tells what it is along the step.
+        """
+        whole = np.block([[self.occupancies, self.coupling], [self.coupling.T, self.scales]])
+        expected = whole @ step
+        along, found = float(step @ expected), float(step @ lost)
+        if not _LEAST_RATIO * along < found < along / _LEAST_RATIO:
+            return self
+        whole = whole - np.outer(expected, expected) / along + np.outer(lost, lost) / found
+        n = len(self.by_occupancies)
+        return replace(self, occupancies=whole[:n, :n], coupling=whole[:n, n:], scales=whole[n:, n:])
 
     def eliminated(self) -> QuadraticTarget:
         """The form in the occupancies alone, at the best scales for each of them."""
