@@ -133,7 +133,7 @@ class _Block:
         self.alike = alike
 
     def integral(self, n_search: int, n_angles: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Value (h,), derivatives (12, h) in the sums, the reference and the precision, and sharpness (h,) on the angles.
+        """Value (h,), derivatives (12, h) in the sums, reference and precision, and the sharpness (h,) on the angles.
 
         Without angles that search for where the integrand is, reflections are centric; then there are four "angles":
         the outer and the inner likely radius of either sign.
