@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Any, final
 
 import gemmi
@@ -19,6 +20,28 @@ from torchref_kinetic_plugin.errors import ShapeError, UnknownNameError
 
 KINDS = ("xyz", "adp", "u")
 _NYQUIST = 3.0  # grid points per resolution length that TorchRef takes by itself
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class StructureAtoms:
+    """Atoms of one structure in the data's cell.
+
+    Attributes
+    ----------
+    xyz, b, u : Tensor
+        (n, 3) Cartesian, A; (n,) B, 0 where anisotropic, and (n, 6) U, 0 where isotropic, A^2.
+    anisotropic : Tensor
+        (n,) bool.
+    form : pair of Tensor
+        (n, n_terms) amplitudes and widths of the form factors.
+    """
+
+    xyz: Tensor
+    b: Tensor
+    u: Tensor
+    anisotropic: Tensor
+    form: tuple[Tensor, Tensor]
 
 
 @final
@@ -52,6 +75,8 @@ class StructureFactorBank:
         B added to every atom, and taken off its structure factors again, A^2. Without it TorchRef's density of
         an atom with a small B is too sharp for the grid, and structure factors are wrong by up to 2 %. Default
         as much as the sharpest atom needs (Afonine & Urzhumtsev, Acta Cryst. A60, 19, 2004; as gemmi has it).
+    sharpest : float, optional
+        Smallest B that the blur must serve where atoms will be refined, A^2; default that of the structures.
     dtype : torch.dtype
         float64, or float32 where the device has nothing else. On a CPU TorchRef's float64 kernel is also the
         faster one (2 to 3 times).
@@ -87,6 +112,7 @@ class StructureFactorBank:
         cutoff: float = 3.5,
         sampling: float = 3.0,
         blur: float | None = None,
+        sharpest: float | None = None,
         dtype: torch.dtype = torch.float64,
         device: torch.device | str = "cpu",
         wavelength: float | None = None,
@@ -112,8 +138,9 @@ class StructureFactorBank:
         }
         with self._settings(), quiet():
             self.models = tuple(_model(structure, crystal, options, frozenset(free)) for structure in structures)
-        sharpest = min(smallest_b(structure) for structure in structures)
-        needed = 8.0 * math.pi**2 / 1.1 * (resolution / sampling) ** 2 - sharpest
+        smallest = min(smallest_b(structure) for structure in structures)
+        smallest = smallest if sharpest is None else min(smallest, sharpest)
+        needed = 8.0 * math.pi**2 / 1.1 * (resolution / sampling) ** 2 - smallest
         self.blur = max(0.0, needed) if blur is None else blur
         squares = torch.as_tensor(crystal.resolution(indices) ** -2.0, dtype=dtype, device=device)
         self._sharpening = torch.exp(0.25 * self.blur * squares)
@@ -145,15 +172,75 @@ class StructureFactorBank:
             return torch.stack([self._of_atoms(model) for model in self.models])
 
     def _of_atoms(self, model: Any) -> Tensor:
-        xyz, b, *form = model.get_iso()
+        isotropic, anisotropic = self._tables(model)
+        xyz, b, *form = isotropic
         isotropic = (xyz, b + self.blur, *form)
-        xyz, u, *form = model.get_aniso()
-        shift = u.new_tensor([1.0, 1.0, 1.0, 0.0, 0.0, 0.0]) * (self.blur / (8.0 * math.pi**2))
-        anisotropic = (xyz, u + shift, *form)
-        if model.wavelength is not None:
-            isotropic, anisotropic, _ = model._add_anomalous_scattering(isotropic, anisotropic, include_fdp=False)
+        xyz, u, *form = anisotropic
+        anisotropic = (xyz, u + self._blur_tensor(u), *form)
         factors: Tensor = model.fft.compute_structure_factors(self.hkl, *isotropic, *anisotropic)[0]
         return factors * self._sharpening
+
+    def _tables(self, model: Any) -> tuple[Any, Any]:
+        """Coordinates, displacement, occupancies and form factors of isotropic and of anisotropic atoms."""
+        isotropic, anisotropic = model.get_iso(), model.get_aniso()
+        if model.wavelength is not None:
+            isotropic, anisotropic, _ = model._add_anomalous_scattering(isotropic, anisotropic, include_fdp=False)
+        return isotropic, anisotropic
+
+    def _blur_tensor(self, like: Tensor) -> Tensor:
+        return like.new_tensor([1.0, 1.0, 1.0, 0.0, 0.0, 0.0]) * (self.blur / (8.0 * math.pi**2))
+
+    def atoms(self, structure: int) -> StructureAtoms:
+        """The atoms of a structure as they are, in the order of gemmi's ``model.all()``."""
+        model = self.models[structure]
+        with self._settings(), torch.no_grad():
+            isotropic, anisotropic = self._tables(model)
+        flags = torch.as_tensor(model.aniso_flag, dtype=torch.bool, device=self.hkl.device)
+        n, parts = len(flags), (~flags, flags)
+        xyz, b, u = isotropic[0].new_zeros(n, 3), isotropic[0].new_zeros(n), isotropic[0].new_zeros(n, 6)
+        form = tuple(isotropic[0].new_zeros(n, isotropic[which].shape[1]) for which in (3, 4))
+        for chosen, table in zip(parts, (isotropic, anisotropic), strict=True):
+            xyz[chosen] = table[0]
+            form[0][chosen], form[1][chosen] = table[3], table[4]
+        b[parts[0]], u[parts[1]] = isotropic[1], anisotropic[1]
+        return StructureAtoms(xyz, b, u, flags, (form[0], form[1]))
+
+    def of_some_atoms(
+        self,
+        xyz: Tensor,
+        displacement: Tensor,
+        occupancy: Tensor,
+        form: tuple[Tensor, Tensor],
+        *,
+        anisotropic: bool,
+    ) -> Tensor:
+        """Structure factors (H,) of n atoms of one kind, with their symmetry mates.
+
+        Parameters
+        ----------
+        xyz : Tensor
+            (n, 3), A.
+        displacement : Tensor
+            (n,) B or (n, 6) U, A^2.
+        occupancy : Tensor
+            (n,).
+        form : pair of Tensor
+            As of `atoms`.
+        anisotropic : bool
+            Which displacement it is.
+        """
+        given = (xyz, displacement + (self._blur_tensor(xyz) if anisotropic else self.blur), occupancy, *form)
+        shape = (0,) if anisotropic else (0, 6)
+        none = (xyz[:0], xyz.new_zeros(shape), occupancy[:0], form[0][:0], form[1][:0])
+        tables = (*none, *given) if anisotropic else (*given, *none)
+        with self._settings():
+            factors: Tensor = self.models[0].fft.compute_structure_factors(self.hkl, *tables)[0]
+        return factors * self._sharpening
+
+    def place(self, structure: int, xyz: Tensor) -> None:
+        """Put the atoms (n_atoms, 3) of a structure elsewhere, A; masks do not follow before `update_masks`."""
+        model = self.models[structure]
+        model.xyz.set(xyz.to(model.xyz().dtype), torch.ones(len(xyz), dtype=torch.bool, device=xyz.device))
 
     def mask_structure_factors(self) -> Tensor:
         """Of the region that each structure leaves to bulk solvent, at density 1 e/A^3.

@@ -231,6 +231,18 @@ class ExperimentModel:
         coefficients = torch.as_tensor(used.inflation).to(self.inflation_design)
         return (self.inflation_design * coefficients.unsqueeze(1)).sum(2)
 
+    def log_likelihood(self, components: Tensor, occupancies: Tensor, scale: Tensor) -> Tensor:
+        """Log-likelihood of each reflection (H,), with gradients to all arguments.
+
+        At structure factors (K, H) with solvent, occupancies (K, N) of the timepoints and coefficients (T, p) of the
+        scales; the error model stands still.
+        """
+        weights = self.with_references(occupancies).to(components.device)
+        parts = torch.view_as_real(components).flatten(1)
+        mixture = torch.view_as_complex((weights.T @ parts).reshape(weights.shape[1], -1, 2))
+        log_scale = self.base_log_scale + scale.to(self.scale_design) @ self.scale_design.T
+        return self.likelihood(mixture, self.error_variance(), log_scale, self.log_inflation())
+
     def evaluate(self, occupancies: Tensor, nuisances: Nuisances | None = None) -> Evaluation:
         """Log-likelihood at occupancies (K, N) of the timepoints, with all derivatives."""
         everywhere = self.with_references(occupancies)

@@ -1,0 +1,119 @@
+"""The one objective of structures and kinetics: likelihood of all data, restraints of atoms, priors of kinetics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from torchref_kinetic_plugin.bridge import with_solvent
+from torchref_kinetic_plugin.bridge.shared_atoms import AtomValues, SharedAtomBank
+from torchref_kinetic_plugin.refinement.experiment import ExperimentModel, Flags, Floats
+from torchref_kinetic_plugin.refinement.joint_variables import JointVariables
+
+
+class AtomTerms(Protocol):
+    """Restraints of the rows of atoms."""
+
+    def __call__(self, values: AtomValues) -> dict[str, Tensor]:
+        """Terms by name, each minus the logarithm of a prior."""
+        ...
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class JointExperiment:
+    """An experiment whose structures move.
+
+    Attributes
+    ----------
+    model : ExperimentModel
+        Forward model and likelihood.
+    bank : SharedAtomBank
+        The structures in its cell.
+    mask_scale : Tensor
+        (H,), what the solvent masks are multiplied with.
+    train : ndarray
+        (H,) bool, reflections that atoms are refined against.
+    """
+
+    model: ExperimentModel
+    bank: SharedAtomBank
+    mask_scale: Tensor
+    train: Flags
+
+    def components(self, values: AtomValues) -> Tensor:
+        """Structure factors (K, H) with solvent, whose masks stand still."""
+        masks = self.bank.structures.mask_structure_factors()
+        return with_solvent(self.bank.structure_factors(values), masks, self.mask_scale).to(torch.complex128)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Terms:
+    """The objective at one vector.
+
+    Attributes
+    ----------
+    by_name : dict
+        ``data``, ``kinetics``, and the terms of the atoms.
+    gradient : ndarray
+        (size,).
+    """
+
+    by_name: dict[str, float]
+    gradient: Floats
+
+    @property
+    def total(self) -> float:
+        """Their sum."""
+        return sum(self.by_name.values())
+
+
+@final
+class JointObjective:
+    """Value and gradient in everything that moves, with one evaluation of the structure factors.
+
+    Parameters
+    ----------
+    experiments : sequence of JointExperiment
+        In the order of the provider's.
+    variables : JointVariables
+        What moves.
+    atom_terms : AtomTerms
+        Restraints.
+    """
+
+    def __init__(
+        self, experiments: Sequence[JointExperiment], variables: JointVariables, atom_terms: AtomTerms
+    ) -> None:
+        self.experiments, self.variables, self.atom_terms = list(experiments), variables, atom_terms
+        self._train = [torch.as_tensor(np.flatnonzero(each.train)) for each in self.experiments]
+
+    def __call__(self, vector: Floats) -> Terms:
+        """Evaluate; the provider's parameters are set to those of the vector."""
+        variables = self.variables
+        point = torch.from_numpy(vector).requires_grad_()
+        variables.set_provider(vector)
+        inputs = [point, *variables.provider_parameters]
+        with torch.enable_grad():
+            values = variables.atom_values(point)
+            occupancies = variables.provider()
+            data: Tensor = point.new_zeros(())
+            for number, (each, rows) in enumerate(zip(self.experiments, self._train, strict=True)):
+                each_value = each.model.log_likelihood(
+                    each.components(values), occupancies[number], variables.scale_of(point, number)
+                )
+                data = data - each_value[rows].sum()
+            terms = {"data": data, "kinetics": variables.provider.get_regularization_loss()}
+            terms |= self.atom_terms(values)
+            total = torch.stack([term.to(torch.float64) for term in terms.values()]).sum()
+            slopes = torch.autograd.grad(total, inputs, allow_unused=True, materialize_grads=True)
+        gradient = slopes[0].cpu().numpy().copy()
+        if slopes[1:]:
+            gradient[variables.kinetics] = torch.cat([each.flatten() for each in slopes[1:]]).cpu().numpy()
+        return Terms({name: float(term.detach()) for name, term in terms.items()}, gradient)
