@@ -7,7 +7,6 @@ draws are fitted a second way too, as is usual: every timepoint's occupancies fr
 
 from __future__ import annotations
 
-import importlib
 import json
 import math
 import sys
@@ -17,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from example_data.photocycle.make_example import RECIPE
 from torchref_kinetic_plugin.occupancies import occupancies_kinetics
 from torchref_kinetic_plugin.occupancies.curve_fit import fit_occupancies
 from torchref_kinetic_plugin.plugins import PluginManager
@@ -34,10 +34,7 @@ N_TWO_STEP = 20
 
 def draw(seed: int, directory: Path, *, two_step: bool) -> dict[str, object]:
     """Fit one draw of the noise; errors are those of ln k and of the yield."""
-    sys.path.insert(0, str(EXAMPLE))
-    recipe = importlib.import_module("make_example")
-    (directory / "truth").mkdir(exist_ok=True)
-    recipe.write_data(directory, noise_seed=seed)
+    RECIPE.write_data(directory, noise_seed=seed)
     for file in ("dark.pdb", "i1.pdb", "i2.pdb"):
         (directory / file).write_bytes((EXAMPLE / "truth" / file).read_bytes())
     (directory / "refinement.toml").write_text((EXAMPLE / "refinement.toml").read_text())

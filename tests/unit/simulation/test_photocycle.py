@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import importlib
 import tomllib
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import numpy as np
 import pytest
 from scipy.linalg import expm
 
+from example_data.photocycle.make_example import RECIPE
 from torchref_kinetic_plugin.scheme import parse_rate, parse_time
 from torchref_kinetic_plugin.simulation import read_truth
 
@@ -16,19 +16,12 @@ HERE = Path(__file__).parents[3] / "example_data" / "photocycle"
 
 
 @pytest.fixture(scope="module")
-def recipe():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(HERE)
-        yield importlib.import_module("make_example")
-
-
-@pytest.fixture(scope="module")
 def truth():
     return read_truth(HERE / "truth" / "truth.json")
 
 
-def test_the_recipe_reproduces_the_data(recipe, truth, tmp_path):
-    again = recipe.write_data(tmp_path)
+def test_the_recipe_reproduces_the_data(truth, tmp_path):
+    again = RECIPE.write_data(tmp_path)
     assert [d.n_reflections for d in again.datasets] == [d.n_reflections for d in truth.datasets]
     for dataset in truth.datasets:
         old, new = (np.array(gemmi.read_mtz_file(str(folder / dataset.file)).array) for folder in (HERE, tmp_path))

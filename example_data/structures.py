@@ -1,27 +1,17 @@
-"""Make the structures of the photocycle example: the true ones at ideal geometry, and those handed to the user."""
+"""Structures of a simulated series: the true ones at ideal geometry, and those handed to the user."""
 
 from __future__ import annotations
 
 import math
+import tempfile
 import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import gemmi
 import numpy as np
 from numpy.typing import NDArray
-
-HERE = Path(__file__).resolve().parent
-SEED = 20
-
-# The motions. His 68 turns about CA-CB and CB-CG, away from its place on the sheet; the loop between the first two
-# strands, residues 6 to 13, then moves along a direction in which it meets nothing.
-FLIPPED = 68
-FLIP = (-80.0, 30.0)
-LOOP = range(6, 14)
-SHIFT = np.array([0.97, -0.05, -0.25])
-
-STRUCTURES = ("dark", "I1", "I2")
-FILES = dict(zip(STRUCTURES, ("dark.pdb", "i1.pdb", "i2.pdb"), strict=True))
 
 #: Added to the smoothed B factors of the source, in square angstrom.
 B_ADDED = 5.0
@@ -32,6 +22,98 @@ LIGHT_ERROR = 0.20
 MOVED = 0.2
 
 Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A side chain turned about CA-CB and CB-CG, by two angles in degrees."""
+
+    residue: int
+    angles: tuple[float, float]
+
+    def applied(self, structure: gemmi.Structure, xyz: Array) -> Array:
+        """Coordinates (n_atoms, 3) with the side chain turned."""
+        names = np.array([atom.name for atom in atoms_of(structure)])
+        inside = residue_numbers(structure) == self.residue
+        at = {name: int(np.flatnonzero(inside & (names == name))[0]) for name in ("CA", "CB", "CG")}
+        beyond = inside & ~np.isin(names, ("N", "CA", "C", "O", "CB"))
+        xyz = xyz.copy()
+        xyz[beyond] = turned(xyz[beyond], xyz[at["CA"]], xyz[at["CB"]], self.angles[0])
+        xyz[beyond] = turned(xyz[beyond], xyz[at["CB"]], xyz[at["CG"]], self.angles[1])
+        return xyz
+
+
+@dataclass(frozen=True)
+class Shift:
+    """A loop moved along a vector in angstrom, most in its middle."""
+
+    residues: range
+    vector: tuple[float, float, float]
+
+    def applied(self, structure: gemmi.Structure, xyz: Array) -> Array:
+        """Coordinates (n_atoms, 3) with the loop moved."""
+        numbers = residue_numbers(structure)
+        size = np.where(
+            np.isin(numbers, self.residues),
+            np.sin(np.pi * (numbers - self.residues.start + 1) / (len(self.residues) + 1)),
+            0.0,
+        )
+        return np.asarray(xyz + size[:, None] * np.array(self.vector))
+
+
+@dataclass(frozen=True)
+class StructureRecipe:
+    """What the structures of a series are made from.
+
+    Attributes
+    ----------
+    directory : Path
+        Of the series: true structures go to its ``truth/``, those handed over into it.
+    source : str
+        Deposited coordinates, relative to the directory; one chain.
+    motions : mapping
+        Of each intermediate, from dark, one after the other.
+    seed : int
+        Of the errors of the structures handed over.
+    """
+
+    directory: Path
+    source: str
+    motions: Mapping[str, Sequence[Turn | Shift]]
+    seed: int
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of all structures, dark first."""
+        return ("dark", *self.motions)
+
+    @property
+    def files(self) -> dict[str, str]:
+        """File of each structure, in the directory and in its ``truth/``."""
+        return {name: f"{name.lower()}.pdb" for name in self.names}
+
+    def moved(self, name: str, structure: gemmi.Structure) -> Array:
+        """Coordinates (n_atoms, 3) of an intermediate, before its geometry is mended."""
+        xyz = positions(structure)
+        for motion in self.motions[name]:
+            xyz = motion.applied(structure, xyz)
+        return xyz
+
+    def read(self, *, truth: bool) -> dict[str, gemmi.Structure]:
+        """The structures as they are in their files."""
+        folder = self.directory / "truth" if truth else self.directory
+        return {name: gemmi.read_structure(str(folder / file)) for name, file in self.files.items()}
+
+    def write(self) -> None:
+        """Make all structures and write their files."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            truths, zones = true_structures(self)
+            given = handed_over(truths, zones, self.seed)
+        for folder, structures in ((self.directory / "truth", truths), (self.directory, given)):
+            folder.mkdir(exist_ok=True)
+            for file, structure in zip(self.files.values(), structures, strict=True):
+                structure.write_pdb(str(folder / file))
 
 
 def atoms_of(structure: gemmi.Structure) -> list[gemmi.Atom]:
@@ -69,29 +151,6 @@ def turned(xyz: Array, start: Array, end: Array, degrees: float) -> Array:
     )
 
 
-def flipped(structure: gemmi.Structure, xyz: Array) -> Array:
-    """Coordinates with the side chain turned."""
-    names = np.array([atom.name for atom in atoms_of(structure)])
-    inside = residue_numbers(structure) == FLIPPED
-    at = {name: int(np.flatnonzero(inside & (names == name))[0]) for name in ("CA", "CB", "CG")}
-    beyond = inside & ~np.isin(names, ("N", "CA", "C", "O", "CB"))
-    xyz = xyz.copy()
-    xyz[beyond] = turned(xyz[beyond], xyz[at["CA"]], xyz[at["CB"]], FLIP[0])
-    xyz[beyond] = turned(xyz[beyond], xyz[at["CB"]], xyz[at["CG"]], FLIP[1])
-    return xyz
-
-
-def shifted(structure: gemmi.Structure, xyz: Array) -> Array:
-    """Coordinates with the loop moved, most in its middle."""
-    numbers = residue_numbers(structure)
-    size = np.where(
-        np.isin(numbers, LOOP),
-        np.sin(np.pi * (numbers - LOOP.start + 1) / (len(LOOP) + 1)),
-        0.0,
-    )
-    return xyz + size[:, None] * SHIFT
-
-
 def near(structure: gemmi.Structure, points: Array, distance: float) -> NDArray[np.bool_]:
     """Whether each atom (n_atoms,), or a symmetry copy of it, lies within a distance of the points."""
     search = gemmi.NeighborSearch(structure[0], structure.cell, 6.0).populate()
@@ -107,14 +166,16 @@ def _addresses(structure: gemmi.Structure) -> list[tuple[int, int]]:
     return [(r, a) for r, residue in enumerate(structure[0][0]) for a in range(len(residue))]
 
 
-def start() -> gemmi.Structure:
+def start(recipe: StructureRecipe) -> gemmi.Structure:
     """Source coordinates at full occupancy, without weak waters and those in the way of the motions."""
-    structure = gemmi.read_structure(str(HERE / "source" / "1ubi.pdb"))
+    structure = gemmi.read_structure(str(recipe.directory / recipe.source))
     structure.setup_entities()
+    leave_protein_and_water(structure)
     raw = positions(structure)
-    moved = shifted(structure, flipped(structure, raw))
-    changed = np.linalg.norm(moved - raw, axis=1) > 0.0
-    blocked = near(structure, moved[changed], 2.7)
+    blocked = np.zeros(len(raw), dtype=bool)
+    for name in recipe.motions:
+        moved = recipe.moved(name, structure)
+        blocked |= near(structure, moved[np.linalg.norm(moved - raw, axis=1) > 0.0], 2.7)
     in_the_way = {address[0] for address, hit in zip(_addresses(structure), blocked, strict=True) if hit}
     chain = structure[0][0]
     for index in reversed(range(len(chain))):
@@ -128,6 +189,19 @@ def start() -> gemmi.Structure:
     for atom, b_factor in zip(atoms_of(structure), b_factors.round(2).tolist(), strict=True):
         atom.occ, atom.b_iso = 1.0, b_factor
     return plain(structure)
+
+
+def leave_protein_and_water(structure: gemmi.Structure) -> None:
+    """Take ligands and ions off, in place; selenomethionine becomes methionine."""
+    chain = structure[0][0]
+    for index in reversed(range(len(chain))):
+        residue = chain[index]
+        if residue.name == "MSE":
+            residue.name, residue.het_flag = "MET", "A"
+            selenium = residue["SE"][0]
+            selenium.name, selenium.element = "SD", gemmi.Element("S")
+        elif not (residue.is_water() or gemmi.find_tabulated_residue(residue.name).is_amino_acid()):
+            del chain[index]
 
 
 def plain(structure: gemmi.Structure) -> gemmi.Structure:
@@ -153,13 +227,11 @@ def regularised(
     # Sums in a fixed order: rounding that differs between runs grows to visible shifts over the steps.
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
-    path = HERE / ".regularised.pdb"
-    structure.write_pdb(str(path))
-    try:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "start.pdb"
+        structure.write_pdb(str(path))
         model = Model(verbose=0)
         model.load_pdb(str(path))
-    finally:
-        path.unlink()
     geometry = TotalGeometryTarget(model)
     coordinates = dict(model.named_parameters())["xyz.refinable_params"]
     origin = model.xyz().detach().clone()
@@ -200,13 +272,13 @@ def zone_of(dark: gemmi.Structure, raw: Array) -> NDArray[np.bool_]:
     return np.isin(numbers, numbers[touched])
 
 
-def true_structures() -> tuple[list[gemmi.Structure], list[NDArray[np.bool_]]]:
-    """Dark and two intermediates at ideal geometry, with the atoms in which each may differ from dark."""
-    dark = regularised(start(), tether=0.1, steps=200)
+def true_structures(recipe: StructureRecipe) -> tuple[list[gemmi.Structure], list[NDArray[np.bool_]]]:
+    """Dark and the intermediates at ideal geometry, with the atoms in which each may differ from dark."""
+    dark = regularised(start(recipe), tether=0.1, steps=200)
     dark = regularised(dark, tether=0.5)
     structures, zones = [dark], [np.zeros(len(positions(dark)), dtype=bool)]
-    first = flipped(dark, positions(dark))
-    for raw in (first, shifted(dark, first)):
+    for name in recipe.motions:
+        raw = recipe.moved(name, dark)
         zone = zone_of(dark, raw)
         light = regularised(with_positions(dark, raw), tether=0.3, free=zone)
         structures.append(regularised(light, tether=0.5, free=zone))
@@ -254,9 +326,9 @@ def disturbed(
     return result
 
 
-def handed_over(truths: list[gemmi.Structure], zones: list[NDArray[np.bool_]]) -> list[gemmi.Structure]:
+def handed_over(truths: list[gemmi.Structure], zones: list[NDArray[np.bool_]], seed: int) -> list[gemmi.Structure]:
     """Structures as a user would have them: dark as refined, intermediates roughly known."""
-    rng = np.random.default_rng([SEED, 1])
+    rng = np.random.default_rng([seed, 1])
     dark_truth = positions(truths[0])
     everywhere = np.ones(len(dark_truth), dtype=bool)
     field = smooth_field(dark_truth, rng, length=1.0)
@@ -274,14 +346,3 @@ def handed_over(truths: list[gemmi.Structure], zones: list[NDArray[np.bool_]]) -
         light = disturbed(dark, place, positions(truth), rough, free=zone, judged=judged, size=LIGHT_ERROR)
         given.append(light)
     return given
-
-
-def write_structures() -> None:
-    """Write the true structures to ``truth/`` and those handed over beside it."""
-    warnings.simplefilter("ignore")
-    truths, zones = true_structures()
-    (HERE / "truth").mkdir(exist_ok=True)
-    for name, structure in zip(STRUCTURES, truths, strict=True):
-        structure.write_pdb(str(HERE / "truth" / FILES[name]))
-    for name, structure in zip(STRUCTURES, handed_over(truths, zones), strict=True):
-        structure.write_pdb(str(HERE / FILES[name]))
