@@ -213,7 +213,9 @@ class RowRestraints:
         columns = [torch.cat(parts).to(dtype) for parts in zip(*(each for *_, each in found), strict=True)]
         kept = self._moving[rows].any(1)
         rows, columns = rows[kept], [column[kept] for column in columns]
-        signature = np.column_stack([rows.numpy(), *(column.flatten(1) if column.dim() > 1 else column for column in columns)])
+        signature = np.column_stack(
+            [rows.numpy(), *(column.flatten(1) if column.dim() > 1 else column for column in columns)]
+        )
         first = torch.from_numpy(np.sort(np.unique(signature.round(6), axis=0, return_index=True)[1]))
         return _Table(rows[first], tuple(column[first] for column in columns))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -75,6 +76,8 @@ class SharedAtomBank:
         Cell and space group of the data.
     moving : ndarray
         (n_rows,) bool, which rows take the values given; the others those of the structures.
+    restraint_files : sequence of path
+        Restraints of monomers that TorchRef does not know.
     device : torch.device or str
         Where to compute.
     wavelength : float, optional
@@ -88,6 +91,8 @@ class SharedAtomBank:
         (n_rows,) bool.
     moving : Tensor
         (n_rows,) bool.
+    electrons : Tensor
+        (n_rows,), what an atom scatters in the forward direction.
 
     Raises
     ------
@@ -105,6 +110,7 @@ class SharedAtomBank:
         crystal: Crystal,
         *,
         moving: Flags,
+        restraint_files: Sequence[str | os.PathLike[str]] = (),
         device: torch.device | str = "cpu",
         wavelength: float | None = None,
     ) -> None:
@@ -112,7 +118,13 @@ class SharedAtomBank:
         if [len(each) for each in rows] != sizes:
             raise ShapeError(f"rows of {[len(each) for each in rows]} atoms for structures of {sizes}")
         self.structures = StructureFactorBank(
-            structures, hkl, crystal, device=device, wavelength=wavelength, sharpest=_SHARPEST
+            structures,
+            hkl,
+            crystal,
+            restraint_files=restraint_files,
+            device=device,
+            wavelength=wavelength,
+            sharpest=_SHARPEST,
         )
         self.rows = [torch.tensor(each, device=device) for each in rows]
         n_rows = len(moving)
@@ -132,22 +144,23 @@ class SharedAtomBank:
                 entries[row, occupancy].append(number)
                 form[row] = (atoms.form[0][place], atoms.form[1][place])
         self.start = AtomValues(xyz, b, u)
+        self.electrons = torch.stack([form[row][0].sum() for row in range(n_rows)])
         moves, aniso = self.moving.tolist(), self.anisotropic.tolist()
         grouped: defaultdict[tuple[tuple[int, ...], bool, bool], list[tuple[int, float]]] = defaultdict(list)
         for (row, occupancy), users in sorted(entries.items()):
             grouped[tuple(sorted(users)), moves[row], aniso[row]].append((row, occupancy))
         self._moving: list[_Group] = []
         self._still = torch.zeros(len(structures), len(hkl), dtype=complex_of(self.structures.dtype), device=device)
-        for (users, is_moving, is_anisotropic), members in grouped.items():
+        for (together, is_moving, is_anisotropic), members in grouped.items():
             index = torch.tensor([row for row, _ in members], device=device)
             weight = xyz.new_tensor([occupancy for _, occupancy in members])
             amplitudes = tuple(torch.stack([form[row][part] for row, _ in members]) for part in range(2))
-            group = _Group(users, is_anisotropic, index, weight, (amplitudes[0], amplitudes[1]))
+            group = _Group(together, is_anisotropic, index, weight, (amplitudes[0], amplitudes[1]))
             if is_moving:
                 self._moving.append(group)
             else:
                 with torch.no_grad():
-                    self._still[list(users)] += self._factors(group, self.start)
+                    self._still[list(together)] += self._factors(group, self.start)
 
     @property
     def n_structures(self) -> int:
@@ -175,6 +188,50 @@ class SharedAtomBank:
                 self.structures.place(number, values.xyz[rows])
         self.structures.update_masks()
         return self.structures.mask_structure_factors()
+
+    def moving_groups(self) -> list[tuple[tuple[int, ...], Tensor]]:
+        """Structures and rows (n,) of each group that moves."""
+        return [(group.users, group.rows) for group in self._moving]
+
+    @torch.no_grad()
+    def derivatives(self, values: AtomValues, group: int, reflections: Tensor) -> Tensor:
+        """Of the structure factors of a moving group, by direct summation.
+
+        Parameters
+        ----------
+        values : AtomValues
+            Where.
+        group : int
+            Number in `moving_groups`.
+        reflections : Tensor
+            (h,), which of the H reflections.
+
+        Returns
+        -------
+        Tensor
+            (h, n, 4) complex, by the coordinates, A, and by ln B of each of its rows. Anisotropic rows are taken to be
+            isotropic with the same mean displacement.
+        """
+        chosen = self._moving[group]
+        crystal = self.structures.crystal
+        hkl = self.structures.hkl[reflections].to(self.structures.dtype)
+        squares = torch.as_tensor(crystal.resolution(hkl.cpu().numpy().astype(np.int32)) ** -2.0).to(hkl)
+        equivalent = 8.0 * np.pi**2 * values.u[chosen.rows][:, :3].mean(1)
+        b = equivalent if chosen.anisotropic else values.b[chosen.rows]
+        amplitude, width = chosen.form
+        scattering = (amplitude * torch.exp(-0.25 * squares[:, None, None] * width)).sum(2)
+        scattering = scattering * torch.exp(-0.25 * squares[:, None] * b) * chosen.occupancy
+        to_fractional = torch.linalg.inv(hkl.new_tensor(np.asarray(crystal.orthogonalization)))
+        fractional = values.xyz[chosen.rows] @ to_fractional.T
+        waves = torch.zeros(len(hkl), len(b), 4, dtype=complex_of(self.structures.dtype), device=hkl.device)
+        for operation in crystal.space_group.operations():
+            turned = hkl @ hkl.new_tensor(operation.rot) / operation.DEN
+            shift = hkl @ hkl.new_tensor(operation.tran) / operation.DEN
+            wave = torch.polar(scattering, 2.0 * np.pi * (turned @ fractional.T + shift[:, None]))
+            slopes = 2.0j * np.pi * (turned @ to_fractional)
+            waves[:, :, :3] += wave[:, :, None] * slopes[:, None, :]
+            waves[:, :, 3] -= wave * (0.25 * squares[:, None] * b)
+        return waves
 
     def _factors(self, group: _Group, values: AtomValues) -> Tensor:
         rows = group.rows

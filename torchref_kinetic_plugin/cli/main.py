@@ -44,13 +44,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"torchref.kinetic {options.verb}: {error}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
-        print(f"\ntorchref.kinetic {options.verb}: interrupted; no result was written", file=sys.stderr)
+        print(f"\ntorchref.kinetic {options.verb}: interrupted; no result was written{_hint(options)}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         # Whoever read the output has seen enough.
         sys.stderr.close()
         return DONE
     return DONE
+
+
+def _hint(options: argparse.Namespace) -> str:
+    """How to go on, where a checkpoint was written."""
+    if options.verb != "refine":
+        return ""
+    return "; where structures are refined, finished cycles are kept: the same command with --resume goes on from them"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -74,6 +81,7 @@ def build_parser() -> argparse.ArgumentParser:
         made[name].add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
     made["refine"].add_argument("-o", "--output", metavar="DIR", help="output directory in place of the file's")
     made["refine"].add_argument("--device", default="cpu", help="where to compute, e.g. cuda (default: cpu)")
+    made["refine"].add_argument("--resume", action="store_true", help="go on from the last cycle of a run cut short")
     made["init"].add_argument("directory", metavar="DIR", help="where refinement.toml is written")
     made["init"].add_argument("files", nargs="+", metavar="FILE", help="models (the reference first) and reflections")
     made["init"].add_argument(

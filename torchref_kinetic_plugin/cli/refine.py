@@ -40,6 +40,7 @@ def run(options: argparse.Namespace) -> None:
             device=options.device,
             plugins=PluginManager(builtin_only=options.no_plugins),
             overrides=overrides,
+            resume=options.resume,
             on_progress=show,
         )
     print_result(console, result)

@@ -43,6 +43,9 @@ class RefinementSection(Section):
     cycles: Annotated[Whole, Field(ge=1)] = Field(
         default=5, description="Macro-cycles in which structures and kinetics alternate."
     )
+    stop: Flag = Field(
+        default=True, description="Whether cycles end when validation reflections say so, or when nothing moves."
+    )
     refine: list[Literal["kinetics", "structures", "scale"]] = Field(
         default=["kinetics", "scale"], description="What is refined."
     )
@@ -78,6 +81,9 @@ class StructuresSection(Section):
     )
     altlocs: dict[Altloc, Name] | None = Field(
         default=None, description="Alternative conformation to the structure that it belongs to."
+    )
+    moving: dict[Name, str] = Field(
+        default={}, description="Structure to the atoms that it has for itself, in gemmi's syntax; found if left out."
     )
     restraints: list[ExistingFile] = Field(default=[], description="Restraint CIF files of ligands.")
     known_residues: list[str] = Field(default=[], description="Residues that need no restraint file.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, final
 
 import numpy as np
@@ -39,17 +39,26 @@ class JointExperiment:
         (H,), what the solvent masks are multiplied with.
     train : ndarray
         (H,) bool, reflections that atoms are refined against.
+    to_cell : Tensor, optional
+        (3, 3), takes Cartesian coordinates in the cell of the values to those in this experiment's.
     """
 
     model: ExperimentModel
     bank: SharedAtomBank
     mask_scale: Tensor
     train: Flags
+    to_cell: Tensor | None = None
+
+    def in_cell(self, values: AtomValues) -> AtomValues:
+        """The values in this experiment's cell, fractional coordinates kept."""
+        return values if self.to_cell is None else replace(values, xyz=values.xyz @ self.to_cell.T)
 
     def components(self, values: AtomValues) -> Tensor:
         """Structure factors (K, H) with solvent, whose masks stand still."""
         masks = self.bank.structures.mask_structure_factors()
-        return with_solvent(self.bank.structure_factors(values), masks, self.mask_scale).to(torch.complex128)
+        atoms = self.bank.structure_factors(self.in_cell(values))
+        result: Tensor = with_solvent(atoms, masks, self.mask_scale).to(torch.complex128)
+        return result
 
 
 @final

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import Any, Protocol, final
 
 import numpy as np
 import torch
@@ -13,10 +14,23 @@ from torch import Tensor
 
 from torchref_kinetic_plugin.bridge.shared_atoms import AtomValues
 from torchref_kinetic_plugin.occupancies.second_order import SecondOrderFit
-from torchref_kinetic_plugin.plugins.series import SeriesOccupancies
 from torchref_kinetic_plugin.refinement.experiment import ExperimentModel, Floats
 
 Indices = NDArray[np.int64]
+
+
+class Occupancies(Protocol):
+    """What gives the occupancies of all experiments: `plugins.SeriesOccupancies`, or nothing that moves."""
+
+    modules_by_experiment: Any
+
+    def __call__(self) -> list[Tensor]:
+        """Of each experiment (K, N)."""
+        ...
+
+    def get_regularization_loss(self) -> Tensor:
+        """Priors, a scalar."""
+        ...
 
 
 @final
@@ -52,7 +66,7 @@ class JointVariables:
         Where all rows are.
     anisotropic : Tensor
         (n_rows,) bool.
-    provider : SeriesOccupancies
+    provider : Occupancies
         Its refined parameters move, if wanted.
     models : sequence of ExperimentModel
         Their scales move, if wanted.
@@ -63,7 +77,7 @@ class JointVariables:
         rows: RowVariables,
         start: AtomValues,
         anisotropic: Tensor,
-        provider: SeriesOccupancies,
+        provider: Occupancies,
         models: Sequence[ExperimentModel],
         *,
         refine_provider: bool = True,
@@ -85,8 +99,15 @@ class JointVariables:
             sum(model.nuisances.scale.size for model in self.models) if refine_scale else 0,
         ]
         ends = np.cumsum([0, *sizes])
-        self.xyz, self.b, self.u, self.kinetics, self.scales = (slice(a, b) for a, b in zip(ends, ends[1:], strict=False))
+        self.xyz, self.b, self.u, self.kinetics, self.scales = (
+            slice(a, b) for a, b in itertools.pairwise(ends.tolist())
+        )
         self.size = int(ends[-1])
+
+    @property
+    def isotropic(self) -> Tensor:
+        """Free rows whose ln B is in the vector, in its order."""
+        return self._isotropic
 
     @property
     def atoms(self) -> slice:
@@ -112,6 +133,11 @@ class JointVariables:
         if self.refine_scale:
             for number, model in enumerate(self.models):
                 model.nuisances.scale = self.scale_of(torch.from_numpy(vector), number).numpy().copy()
+
+    def place(self, xyz: Floats, b: Floats, u: Floats) -> None:
+        """Set the values of all rows, also of those that do not move."""
+        like = self.values.xyz
+        self.values = AtomValues(*(torch.tensor(part).to(like) for part in (xyz, b, u)))
 
     def set_provider(self, vector: Floats) -> None:
         """Set the provider's parameters alone."""

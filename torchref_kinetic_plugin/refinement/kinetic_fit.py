@@ -13,9 +13,9 @@ import torch
 
 from torchref_kinetic_plugin.errors import ScalingError
 from torchref_kinetic_plugin.occupancies.second_order import SecondOrderFit
-from torchref_kinetic_plugin.plugins.series import SeriesOccupancies
 from torchref_kinetic_plugin.refinement.error_model import SMALL_CHANGE, settle_error_model
 from torchref_kinetic_plugin.refinement.experiment import Evaluation, ExperimentModel, Floats
+from torchref_kinetic_plugin.refinement.joint_variables import Occupancies
 from torchref_kinetic_plugin.refinement.quadratic import QuadraticForm
 from torchref_kinetic_plugin.threads import one_thread
 
@@ -107,7 +107,7 @@ class KineticFit:
 @one_thread()
 def fit_kinetics(
     models: Sequence[ExperimentModel],
-    provider: SeriesOccupancies,
+    provider: Occupancies,
     *,
     n_starts: int = 4,
     seed: int = 1,
@@ -126,7 +126,7 @@ def fit_kinetics(
     ----------
     models : sequence of ExperimentModel
         One for each experiment; their nuisances are changed.
-    provider : SeriesOccupancies
+    provider : Occupancies
         Its parameters are changed.
     n_starts : int
         Largest number of starts.
@@ -181,7 +181,7 @@ class _Fit:
     def __init__(
         self,
         models: Sequence[ExperimentModel],
-        provider: SeriesOccupancies,
+        provider: Occupancies,
         *,
         refine_provider: bool,
         refine_scale: bool,

@@ -20,7 +20,7 @@ from torchref_kinetic_plugin.refinement.experiment import Evaluation, Experiment
 #: Relative size of an eigenvalue of the scales' information below which it is a rounding error.
 _RANK_TOLERANCE = 1e-10
 #: Residual beyond which a score is scaled down where it stands for a curvature; few are beyond it at the best point.
-_LARGEST_RESIDUAL = 2.5
+LARGEST_RESIDUAL = 2.5
 #: Curvature along a step, over the one expected there, or its inverse, below which a step shows nothing of use.
 _LEAST_RATIO = 0.1
 
@@ -52,7 +52,7 @@ class QuadraticForm:
     def at(cls, model: ExperimentModel, evaluation: Evaluation) -> QuadraticForm:
         """Form the sums over the work reflections."""
         by_occupancies, by_scales = score_rows(model, evaluation)
-        tempered, tempered_scales = score_rows(model, evaluation, largest_residual=_LARGEST_RESIDUAL)
+        tempered, tempered_scales = score_rows(model, evaluation, largest_residual=LARGEST_RESIDUAL)
         return cls(
             evaluation.occupancies[:, model.data.n_references :].numpy(),
             by_occupancies.sum(0).numpy(),
@@ -123,19 +123,27 @@ def score_rows(
         to its residual, a curvature is not; so far from the best point the products of scores as they are would
         overstate the curvature by the square of the residuals.
     """
-    work = torch.as_tensor(np.flatnonzero(model.work), device=model.components.device)
+    work, force, slope = forces(model, evaluation, largest_residual=largest_residual)
     first = model.data.n_references
+    force, parts = force[first:], model.components[:, work]
+    by_occupancies = force.real.unsqueeze(0) * parts.real.unsqueeze(1)
+    by_occupancies = by_occupancies + force.imag.unsqueeze(0) * parts.imag.unsqueeze(1)
+    by_scales = slope.T.unsqueeze(2) * model.scale_design[work].unsqueeze(1)
+    return by_occupancies.flatten(0, 1).T.cpu(), by_scales.flatten(1).cpu()
+
+
+def forces(
+    model: ExperimentModel, evaluation: Evaluation, *, largest_residual: float | None = LARGEST_RESIDUAL
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Work reflections (n,), and scores (T, n) in mixtures, complex, and in ln k; arguments as of `score_rows`."""
+    work = torch.as_tensor(np.flatnonzero(model.work), device=model.components.device)
     force, slope = evaluation.scores.mixture[:, work], evaluation.scores.log_scale[:, work]
     if largest_residual is not None:
         # The derivative in ln sigma is the expected square of the residual, less 1.
         residual = torch.sqrt((evaluation.scores.log_inflation[:, work] + 1.0).clamp(min=0.0))
         factor = largest_residual / residual.clamp(min=largest_residual)
         force, slope = force * factor, slope * factor
-    force, parts = force[first:], model.components[:, work]
-    by_occupancies = force.real.unsqueeze(0) * parts.real.unsqueeze(1)
-    by_occupancies = by_occupancies + force.imag.unsqueeze(0) * parts.imag.unsqueeze(1)
-    by_scales = slope.T.unsqueeze(2) * model.scale_design[work].unsqueeze(1)
-    return by_occupancies.flatten(0, 1).T.cpu(), by_scales.flatten(1).cpu()
+    return work, force, slope
 
 
 def pseudo_inverse(information: Floats) -> Floats:

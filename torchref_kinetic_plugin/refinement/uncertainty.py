@@ -51,7 +51,9 @@ class Uncertainty:
 
 
 @one_thread()
-def estimate_uncertainty(models: Sequence[ExperimentModel], provider: SeriesOccupancies) -> Uncertainty:
+def estimate_uncertainty(
+    models: Sequence[ExperimentModel], provider: SeriesOccupancies, *, lost: Floats | None = None
+) -> Uncertainty:
     """Covariance at the present parameters, which should be those of the best fit.
 
     The inverse of the second derivatives of the objective (differences of exact gradients for up to 12 parameters;
@@ -63,6 +65,8 @@ def estimate_uncertainty(models: Sequence[ExperimentModel], provider: SeriesOccu
         After the fit.
     provider : SeriesOccupancies
         After the fit.
+    lost : ndarray, optional
+        (n_refined, n_refined), information that the freedom of the structures takes away.
     """
     curvature = _Curvature(models, provider)
     size = curvature.fit.size
@@ -70,11 +74,12 @@ def estimate_uncertainty(models: Sequence[ExperimentModel], provider: SeriesOccu
         shapes = [model.components.shape[0] for model in models]
         none = tuple(np.zeros((k, m.n_timepoints)) for k, m in zip(shapes, models, strict=True))
         return Uncertainty((), np.zeros((0, 0)), none, from_curvature=True)
-    hessian = curvature.from_scores()
+    taken = np.zeros((size, size)) if lost is None else lost
+    hessian = curvature.from_scores() - taken
     covariance = covariance_of(hessian, _NO_INFORMATION)
     exact, differenced = hessian, False
     if size <= _MOST_DIFFERENCED and np.isfinite(covariance).all():
-        exact = curvature.from_differences(np.sqrt(np.diag(covariance)))
+        exact = curvature.from_differences(np.sqrt(np.diag(covariance))) - taken
         # At the very end of a range the curvature may be no maximum's; the products of scores always are.
         if np.linalg.eigvalsh(exact)[0] > 0.0:
             covariance, differenced = covariance_of(exact, _NO_INFORMATION), True

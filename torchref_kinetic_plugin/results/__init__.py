@@ -2,11 +2,24 @@
 
 from torchref_kinetic_plugin.results.result import (
     SCHEMA,
+    CycleSummary,
     DatasetStatistics,
     Estimate,
     FitStep,
+    GeometrySummary,
     OccupancyEstimate,
     RefinementResult,
+    ResidueShift,
 )
 
-__all__ = ["SCHEMA", "DatasetStatistics", "Estimate", "FitStep", "OccupancyEstimate", "RefinementResult"]
+__all__ = [
+    "SCHEMA",
+    "CycleSummary",
+    "DatasetStatistics",
+    "Estimate",
+    "FitStep",
+    "GeometrySummary",
+    "OccupancyEstimate",
+    "RefinementResult",
+    "ResidueShift",
+]

@@ -123,6 +123,77 @@ class FitStep:
 
 @final
 @dataclass(frozen=True)
+class CycleSummary:
+    """One macro-cycle of structures and kinetics.
+
+    Attributes
+    ----------
+    number : int
+        From 1.
+    terms : mapping
+        Terms of the objective after the joint step; ``data`` is minus the log-likelihood.
+    gain : float
+        What the joint step gained.
+    log_likelihood_work, log_likelihood_validation, log_likelihood_free : float
+        At the end of the cycle; work without validation.
+    shift : float
+        R.m.s. shift of the atoms that move, A.
+    parameters : mapping
+        Rate constants, yields and what else the provider has, by experiment, kind and name, after the cycle.
+    """
+
+    number: int
+    terms: Mapping[str, float]
+    gain: float
+    log_likelihood_work: float
+    log_likelihood_validation: float
+    log_likelihood_free: float
+    shift: float
+    parameters: Mapping[str, float]
+
+
+@final
+@dataclass(frozen=True)
+class ResidueShift:
+    """How far a residue of an intermediate lies from the reference.
+
+    Attributes
+    ----------
+    structure, residue : str
+        Which.
+    n_atoms : int
+        Atoms compared, without hydrogens.
+    rms, maximum : float
+        Displacement, A.
+    furthest : str
+        The atom that moved furthest.
+    std_error : float
+        Standard error of an atom's position along one axis, r.m.s. over the atoms, A; NaN where it was not refined.
+    """
+
+    structure: str
+    residue: str
+    n_atoms: int
+    rms: float
+    maximum: float
+    furthest: str
+    std_error: float
+
+
+@final
+@dataclass(frozen=True)
+class GeometrySummary:
+    """Deviations of a structure from ideal geometry, r.m.s.: bonds in A, angles in degrees, and how many there are."""
+
+    structure: str
+    n_bonds: int
+    rms_bonds: float
+    n_angles: int
+    rms_angles: float
+
+
+@final
+@dataclass(frozen=True)
 class RefinementResult:
     """Everything that a refinement found, in the order of the refinement file.
 
@@ -160,6 +231,12 @@ class RefinementResult:
         File to the SHA-256 of its content.
     seconds : float
         How long it took.
+    cycles : tuple of CycleSummary
+        History of structures and kinetics together; empty where structures were given.
+    shifts : tuple of ResidueShift
+        What moved.
+    geometry : tuple of GeometrySummary
+        Of each structure that was refined.
     """
 
     title: str
@@ -179,6 +256,9 @@ class RefinementResult:
     versions: Mapping[str, str]
     inputs: Mapping[str, str]
     seconds: float
+    cycles: tuple[CycleSummary, ...] = ()
+    shifts: tuple[ResidueShift, ...] = ()
+    geometry: tuple[GeometrySummary, ...] = ()
 
     def parameter(self, kind: str, name: str, experiment: str | None = None) -> Estimate:
         """Find an estimate, e.g. ``parameter("rate_constant", "B->C")``.

@@ -115,6 +115,25 @@ class ParameterMap:
         return cls._grouped(structures, chosen)
 
     @classmethod
+    def by_own(cls, structures: Sequence[AtomicStructure], own: Sequence[Flags]) -> ParameterMap:
+        """Share with the first structure all atoms but those that are a structure's own.
+
+        Parameters
+        ----------
+        structures : sequence of AtomicStructure
+            The first is the reference.
+        own : sequence of ndarray
+            For each structure (n_atoms,) bool, atoms with rows of their own; of the first nothing is asked.
+        """
+
+        def joins(_: AtomKey, row: tuple[int, int], atom: tuple[int, int]) -> bool:
+            (s, i), (t, j) = row, atom
+            same_kind = structures[s].atoms.anisotropic[i] == structures[t].atoms.anisotropic[j]
+            return s == 0 and not own[t][j] and bool(same_kind)
+
+        return cls._grouped(structures, joins)
+
+    @classmethod
     def _grouped(
         cls,
         structures: Sequence[AtomicStructure],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
@@ -267,6 +268,17 @@ def refuse_other_indexing(experiment: LoadedExperiment) -> None:
     wrong = [report.text for report in experiment.indexing if report.best != "h,k,l"]
     if wrong:
         raise InputError("\n".join(wrong))
+
+
+def input_files(loaded: LoadedRefinement) -> list[Path]:
+    """Every file that a refinement reads, each once, in the order of the refinement file."""
+    section = loaded.file.structures
+    files = [state.file for state in section.states or ()]
+    files += [section.file] if section.file is not None else []
+    files += list(section.restraints)
+    for experiment in loaded.file.experiments:
+        files += [dataset.file for dataset in (*experiment.references, *experiment.timepoints)]
+    return list(dict.fromkeys(files))
 
 
 def _dataset_names(experiment: Experiment, observations: Sequence[Observations]) -> tuple[str, ...]:

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import logging
 import os
-import platform
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
-import numpy as np
-
-import torchref_kinetic_plugin
 from torchref_kinetic_plugin.config import resolved_toml
 from torchref_kinetic_plugin.errors import FileError, InputError
-from torchref_kinetic_plugin.files import lock, sha256, write_text
+from torchref_kinetic_plugin.files import lock, write_text
 from torchref_kinetic_plugin.plugins import PluginManager
 from torchref_kinetic_plugin.reflections import write_free_set
-from torchref_kinetic_plugin.results import DatasetStatistics, FitStep, RefinementResult
+from torchref_kinetic_plugin.results import CycleSummary, DatasetStatistics, RefinementResult
+from torchref_kinetic_plugin.workflow.assembling import assemble, statistics_of
 from torchref_kinetic_plugin.workflow.loading import (
     LoadedRefinement,
     load_refinement,
@@ -30,16 +25,13 @@ from torchref_kinetic_plugin.workflow.loading import (
 
 if TYPE_CHECKING:
     from torchref_kinetic_plugin.plugins.series import SeriesOccupancies
-    from torchref_kinetic_plugin.refinement.agreement import Agreement
     from torchref_kinetic_plugin.refinement.experiment import ExperimentModel, Preparation
     from torchref_kinetic_plugin.refinement.kinetic_fit import Iteration, KineticFit
-
-_log = logging.getLogger(__name__)
+    from torchref_kinetic_plugin.workflow.joint import JointOutcome
+    from torchref_kinetic_plugin.workflow.joint_setup import JointSetup
 
 #: Iterations of a fit that are usual, for an estimate of the time left.
 _USUAL_ITERATIONS = 8
-#: Free reflections below which the error model is no longer as good as known.
-_FEW_FREE = 200
 
 
 @final
@@ -77,12 +69,15 @@ class Refinement:
         Of each experiment.
     fit : KineticFit or None
         None before the fit.
+    joint : JointOutcome or None
+        Where structures were refined as well.
     """
 
     loaded: LoadedRefinement
     provider: SeriesOccupancies
     preparations: tuple[Preparation, ...]
     fit: KineticFit | None = None
+    joint: JointOutcome | None = None
 
     @property
     def models(self) -> list[ExperimentModel]:
@@ -97,6 +92,7 @@ def refine(
     device: str = "cpu",
     plugins: PluginManager | None = None,
     overrides: Mapping[str, Any] | None = None,
+    resume: bool = False,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> RefinementResult:
     """Refine what a refinement file asks for and write everything into its output directory.
@@ -113,6 +109,8 @@ def refine(
         By default the built-in plugins and those installed.
     overrides : mapping, optional
         Keys, as ``"refinement.d_min"``, to values that stand in for those of the file.
+    resume : bool
+        Whether to go on from the checkpoint in the output directory; for refinements of structures.
     on_progress : callable
         Told what is being done.
 
@@ -133,6 +131,8 @@ def refine(
     )
     directory = loaded.file.output.directory if output is None else Path(output)
     require_device(device)
+    if resume and "structures" not in loaded.file.refinement.refine:
+        raise InputError("--resume is for refinements of structures; this one starts anew in a minute")
     if (directory / "refinement.toml").resolve() == loaded.file.path.resolve():
         raise InputError(
             f"the output directory {str(directory)!r} is that of the refinement file, which would be replaced; choose "
@@ -145,8 +145,11 @@ def refine(
     with lock(directory):
         run = prepare(loaded, device=device, on_progress=on_progress)
         loaded.plugins.refinement_started(run)
-        before = _statistics(run, cycle=0)
-        run, result = _fitted(run, before, begun, on_progress)
+        before = statistics_of(run.models, run.provider, cycle=0)
+        if "structures" in loaded.file.refinement.refine:
+            run, result = _refined_together(run, before, begun, directory, device, resume, on_progress)
+        else:
+            run, result = _fitted(run, before, begun, on_progress)
         _write(run, result, directory, on_progress)
         loaded.plugins.refinement_finished(run, result)
     return result
@@ -184,11 +187,6 @@ def prepare(
     """
     from torchref_kinetic_plugin.refinement.experiment import ExperimentData, prepare_experiment
 
-    file = loaded.file
-    if "structures" in file.refinement.refine:
-        raise InputError(
-            'refine = ["structures", ...]: structures are refined by a later version; leave "structures" out'
-        )
     for experiment in loaded.experiments:
         refuse_other_indexing(experiment)
     provider = loaded.build_provider()
@@ -213,13 +211,11 @@ def _fitted(
     begun: float,
     on_progress: Callable[[Progress], None],
 ) -> tuple[Refinement, RefinementResult]:
-    from torchref_kinetic_plugin.refinement.estimates import ProviderParameters, occupancy_estimates
+    from torchref_kinetic_plugin.refinement.estimates import ProviderParameters
     from torchref_kinetic_plugin.refinement.kinetic_fit import fit_kinetics
-    from torchref_kinetic_plugin.refinement.uncertainty import estimate_uncertainty
 
     file = run.loaded.file
-    parameters = ProviderParameters(run.provider)
-    start = parameters.values()
+    start = ProviderParameters(run.provider).values()
     started = time.perf_counter()
 
     def report(iteration: Iteration) -> None:
@@ -237,89 +233,48 @@ def _fitted(
         refine_scale="scale" in file.refinement.refine,
         on_iteration=report,
     )
-    run = Refinement(run.loaded, run.provider, run.preparations, fit)
+    run = replace(run, fit=fit)
     on_progress(Progress("standard errors"))
-    uncertainty = estimate_uncertainty(run.models, run.provider)
-    names = [[point.name for point in e.settings.timepoints] for e in run.loaded.experiments]
-    result = RefinementResult(
-        title=file.title,
-        provider=file.refinement.occupancy,
-        refined=tuple(file.refinement.refine),
-        structures=tuple(run.loaded.structures.names),
-        converged=fit.converged,
-        n_observations_work=sum(int(m.likelihood.present[:, m.work].sum()) for m in run.models),
-        n_observations_free=sum(int(m.likelihood.present[:, m.free].sum()) for m in run.models),
-        n_parameters=len(uncertainty.covariance) + sum(_n_nuisances(model) for model in run.models),
-        parameters=tuple(parameters.estimates(uncertainty, start)),
-        occupancies=tuple(
-            occupancy_estimates(run.models, names, run.loaded.structures.names, run.provider, uncertainty)
-        ),
-        statistics=(*before, *_statistics(run, cycle=1)),
-        steps=tuple(FitStep(i.number, i.objective, i.work, i.free, i.regularization) for i in fit.iterations),
-        remarks=tuple(_remarks(run, fit)),
-        seed=file.refinement.seed,
-        versions=versions(),
-        inputs={str(name): sha256(name) for name in input_files(run.loaded)},
-        seconds=time.perf_counter() - begun,
+    after = statistics_of(run.models, run.provider, cycle=1)
+    return run, assemble(run, fit, start, [*before, *after], begun)
+
+
+def _refined_together(
+    run: Refinement,
+    before: list[DatasetStatistics],
+    begun: float,
+    directory: Path,
+    device: str,
+    resume: bool,
+    on_progress: Callable[[Progress], None],
+) -> tuple[Refinement, RefinementResult]:
+    from torchref_kinetic_plugin.refinement.estimates import ProviderParameters
+    from torchref_kinetic_plugin.workflow.joint import refine_together
+
+    start = ProviderParameters(run.provider).values()
+
+    def statistics(setup: JointSetup, cycle: int) -> list[DatasetStatistics]:
+        return statistics_of([each.model for each in setup.experiments], run.provider, cycle)
+
+    def finished(cycle: CycleSummary) -> None:
+        run.loaded.plugins.cycle_finished(run, cycle)
+
+    outcome = refine_together(
+        run.loaded,
+        run.provider,
+        [model.data for model in run.models],
+        directory,
+        device=device,
+        resume=resume,
+        statistics_of=statistics,
+        announce=lambda text, loss: on_progress(Progress(text, loss)),
+        on_cycle=finished,
     )
+    run = replace(run, preparations=outcome.setup.present_preparations(), fit=outcome.fit.kinetics, joint=outcome)
+    last = len(outcome.fit.progress.cycles) + 1
+    after = statistics_of(run.models, run.provider, cycle=last)
+    result = assemble(run, outcome.fit.kinetics, start, [*before, *outcome.statistics, *after], begun, outcome)
     return run, result
-
-
-def _remarks(run: Refinement, fit: KineticFit) -> list[str]:
-    from torchref_kinetic_plugin.occupancies import occupancies_kinetics
-
-    found = run.loaded.remarks
-    if not fit.converged:
-        found.append("the fit has not converged: the last step still promised a gain")
-    for name, module in zip(run.provider.names, run.provider.modules_by_experiment, strict=True):
-        if isinstance(module, occupancies_kinetics):
-            found += [f"{name}: {remark}" for remark in module.remarks()]
-    for model in run.models:
-        if (count := int(model.free.sum())) < _FEW_FREE:
-            found.append(
-                f"{model.data.name}: the error model comes from {count} free reflections; with fewer than {_FEW_FREE} "
-                "standard errors are too small"
-            )
-        inflation = np.exp(model.log_inflation().cpu().numpy())
-        inflation = np.where(model.data.grid.mask, inflation, np.nan)
-        for dataset, factor in zip(model.data.datasets, np.nanmedian(inflation, axis=1), strict=True):
-            if not 0.67 < factor < 1.5:
-                found.append(
-                    f"{model.data.name}, {dataset}: sigmas are {factor:.2f} times too small by the free reflections; "
-                    "taken into account"
-                )
-    return found
-
-
-def _n_nuisances(model: ExperimentModel) -> int:
-    nuisances = model.nuisances
-    return int(nuisances.scale.size + nuisances.error.size + nuisances.inflation.size)
-
-
-def _statistics(run: Refinement, cycle: int) -> list[DatasetStatistics]:
-    from torchref_kinetic_plugin.refinement.agreement import agreements
-
-    rows = []
-    for model, values in zip(run.models, run.provider(), strict=True):
-        rows += [_row(model.data.name, cycle, each) for each in agreements(model, values.detach())]
-    return rows
-
-
-def _row(experiment: str, cycle: int, found: Agreement) -> DatasetStatistics:
-    def known(value: float) -> float | None:
-        return None if np.isnan(value) else value
-
-    return DatasetStatistics(
-        experiment,
-        found.dataset,
-        cycle,
-        found.n_work,
-        found.n_free,
-        found.r_work,
-        found.r_free,
-        known(found.cc_diff_work),
-        known(found.cc_diff_free),
-    )
 
 
 def _write(run: Refinement, result: RefinementResult, directory: Path, on_progress: Callable[[Progress], None]) -> None:
@@ -339,26 +294,9 @@ def _write(run: Refinement, result: RefinementResult, directory: Path, on_progre
 
         on_progress(Progress("maps"))
         write_maps_of(run, directory / "maps")
+    if run.joint is not None:
+        from torchref_kinetic_plugin.workflow.structure_files import write_structures_of
+
+        write_structures_of(run.joint, result, directory / "structures")
     # Last, so that who finds a result finds everything.
     write_tables(directory, result)
-
-
-def versions() -> dict[str, str]:
-    """Versions of what computes."""
-    packages = ("torchref", "torch", "numpy", "scipy", "gemmi")
-    return {
-        "torchref-kinetic-plugin": torchref_kinetic_plugin.__version__,
-        "python": platform.python_version(),
-        **{name: importlib.metadata.version(name) for name in packages},
-    }
-
-
-def input_files(loaded: LoadedRefinement) -> list[Path]:
-    """Every file that a refinement reads, each once, in the order of the refinement file."""
-    section = loaded.file.structures
-    files = [state.file for state in section.states or ()]
-    files += [section.file] if section.file is not None else []
-    files += list(section.restraints)
-    for experiment in loaded.file.experiments:
-        files += [dataset.file for dataset in (*experiment.references, *experiment.timepoints)]
-    return list(dict.fromkeys(files))

@@ -1,0 +1,338 @@
+"""Macro-cycles of structures and kinetics: a joint step, then masks, contacts, scales, error model and kinetics.
+
+Coordinates are refined against all work reflections but a small validation set, which says when to stop: the work
+reflections cannot, and free ones would no longer be free. The first cycle leaves the displacements of bonded atoms
+alone; what it finds says how alike they are, and the others restrain them to that.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import final
+
+import numpy as np
+import torch
+
+from torchref_kinetic_plugin.errors import ScalingError
+from torchref_kinetic_plugin.plugins.series import SeriesOccupancies
+from torchref_kinetic_plugin.refinement.atom_terms import AtomRestraints
+from torchref_kinetic_plugin.refinement.estimates import ProviderParameters
+from torchref_kinetic_plugin.refinement.experiment import Flags, Floats, Nuisances
+from torchref_kinetic_plugin.refinement.joint_objective import JointExperiment, JointObjective
+from torchref_kinetic_plugin.refinement.joint_step import joint_step
+from torchref_kinetic_plugin.refinement.joint_variables import JointVariables
+from torchref_kinetic_plugin.refinement.kinetic_fit import KineticFit, fit_kinetics
+from torchref_kinetic_plugin.threads import one_thread
+
+_log = logging.getLogger(__name__)
+
+#: Quasi-Newton steps of a cycle.
+_STEPS = 30
+#: Share of the work reflections that validates.
+VALIDATION_FRACTION = 0.05
+#: Gain of a cycle in the objective below which nothing moves any more.
+_SMALL_GAIN = 2.0
+#: Standard errors by which the validation set must have become worse before the refinement stops.
+_WORSE = 1.0
+
+
+@final
+@dataclass(frozen=True)
+class Cycle:
+    """What a macro-cycle came to.
+
+    Attributes
+    ----------
+    number : int
+        From 1.
+    terms : dict
+        The objective's terms at the end of the joint step; ``data`` is minus the log-likelihood.
+    gain : float
+        Objective that the joint step gained.
+    work, validation, free : float
+        Log-likelihoods at the end of the cycle; ``work`` without the validation set.
+    shift : float
+        R.m.s. shift of the free atoms in the cycle, A.
+    n_evaluations : int
+        Of the objective.
+    parameters : dict
+        Values of the provider's parameters, by experiment, kind and name.
+    """
+
+    number: int
+    terms: Mapping[str, float]
+    gain: float
+    work: float
+    validation: float
+    free: float
+    shift: float
+    n_evaluations: int
+    parameters: Mapping[str, float]
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class JointState:
+    """All that a cycle changes, enough to go on from it.
+
+    Attributes
+    ----------
+    vector : ndarray
+        Of `JointVariables`.
+    xyz, b, u : ndarray
+        Of all rows.
+    nuisances : tuple of Nuisances
+        Of each experiment.
+    inflation_designs : tuple of ndarray
+        Of each experiment.
+    """
+
+    vector: Floats
+    xyz: Floats
+    b: Floats
+    u: Floats
+    nuisances: tuple[Nuisances, ...]
+    inflation_designs: tuple[Floats, ...]
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class JointProgress:
+    """Where a joint refinement stands between cycles; what a checkpoint holds.
+
+    Attributes
+    ----------
+    cycles : tuple of Cycle
+        Done so far.
+    state, best : JointState
+        Now, and where the validation set was described best.
+    best_validation : ndarray
+        (n,) log-likelihoods of the validation reflections there.
+    width : float or None
+        Chosen for the restraint of displacements.
+    finished : str
+        Why it has ended; empty while it goes on.
+    """
+
+    cycles: tuple[Cycle, ...]
+    state: JointState
+    best: JointState
+    best_validation: Floats
+    width: float | None
+    finished: str = ""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class JointFit:
+    """Result of `refine_jointly`; variables, provider and models are left at the best point.
+
+    Attributes
+    ----------
+    progress : JointProgress
+        The last.
+    kinetics : KineticFit
+        The last fit of everything but the structures.
+    """
+
+    progress: JointProgress
+    kinetics: KineticFit
+
+    @property
+    def converged(self) -> bool:
+        """Whether it ended before the cycles did."""
+        return bool(self.progress.finished)
+
+
+def validation_set(work: Flags, seed: int) -> Flags:
+    """(H,) bool, the work reflections that validate; the same for the same seed."""
+    chosen: Flags = work & (np.random.default_rng(seed).random(len(work)) < VALIDATION_FRACTION)
+    return chosen
+
+
+@one_thread()
+def refine_jointly(
+    experiments: Sequence[JointExperiment],
+    variables: JointVariables,
+    restraints: AtomRestraints,
+    *,
+    cycles: int,
+    seed: int = 1,
+    n_starts: int = 4,
+    stop: bool = True,
+    find_width: bool = True,
+    resume: JointProgress | None = None,
+    on_cycle: Callable[[JointProgress], None] | None = None,
+    after_refresh: Callable[[], None] | None = None,
+) -> JointFit:
+    """Refine atoms, rates, yields and scales together.
+
+    Parameters
+    ----------
+    experiments : sequence of JointExperiment
+        Data and structures.
+    variables : JointVariables
+        What moves.
+    restraints : AtomRestraints
+        Of the atoms; its width is set, if chosen here.
+    cycles : int
+        Largest number of macro-cycles.
+    seed : int
+        Of random probes and starts.
+    n_starts : int
+        Of the kinetic fit before the first cycle.
+    stop : bool
+        Whether to stop when the validation set is described worse, or when nothing moves.
+    find_width : bool
+        Whether the restraint of displacements is found from the first cycle.
+    resume : JointProgress, optional
+        From where to go on.
+    on_cycle : callable, optional
+        Called after each cycle.
+    after_refresh : callable, optional
+        Called when masks have been computed anew, before the kinetic fit.
+
+    Raises
+    ------
+    ScalingError
+        When the objective is not finite at the start.
+    """
+    fit = _JointFit(experiments, variables, restraints, seed, after_refresh)
+    if resume is None:
+        kinetics = fit.kinetics(n_starts)
+        state = fit.state()
+        progress = JointProgress((), state, state, fit.validation(), restraints.width)
+    else:
+        progress = resume
+        restraints.width = progress.width
+        fit.restore(progress.state)
+        kinetics = fit.kinetics(1)
+        fit.restore(progress.state)
+    while len(progress.cycles) < cycles and not progress.finished:
+        kinetics, progress = fit.cycle(progress, stop=stop)
+        if find_width and len(progress.cycles) == 1:
+            restraints.width = restraints.typical_width(variables.values)
+            progress = replace(progress, width=restraints.width)
+        if on_cycle is not None:
+            on_cycle(progress)
+    if stop and progress.best is not progress.state:
+        fit.restore(progress.best)
+        kinetics = fit.kinetics(1)
+    return JointFit(progress, kinetics)
+
+
+class _JointFit:
+    def __init__(
+        self,
+        experiments: Sequence[JointExperiment],
+        variables: JointVariables,
+        restraints: AtomRestraints,
+        seed: int,
+        after_refresh: Callable[[], None] | None,
+    ) -> None:
+        self.experiments, self.variables, self.restraints = list(experiments), variables, restraints
+        self.objective = JointObjective(self.experiments, variables, restraints)
+        self.models = [each.model for each in self.experiments]
+        self.seed = seed
+        self._after_refresh = after_refresh
+        self._validating = [each.model.work & ~each.train for each in self.experiments]
+        self.refresh()
+
+    def cycle(self, progress: JointProgress, *, stop: bool) -> tuple[KineticFit, JointProgress]:
+        """One macro-cycle from the present state."""
+        number = len(progress.cycles) + 1
+        free = self.variables.rows.free
+        before = self.variables.values.xyz[free].clone()
+        step = joint_step(self.objective, iterations=_STEPS, seed=self.seed + number)
+        if not np.isfinite(step.after.total):
+            raise ScalingError("the objective of structures and kinetics is not finite; look for outliers in the data")
+        shift = float((self.variables.values.xyz[free] - before).square().sum(1).mean().sqrt()) if len(free) else 0.0
+        self.refresh()
+        kinetics = self.kinetics(1)
+        validation = self.validation()
+        done = Cycle(
+            number,
+            step.after.by_name,
+            step.before.total - step.after.total,
+            kinetics.work - float(validation.sum()),
+            float(validation.sum()),
+            kinetics.free,
+            shift,
+            step.n_evaluations,
+            self._parameters(),
+        )
+        _log.info("cycle %d: %s", number, done)
+        state = self.state()
+        change = validation - progress.best_validation
+        worse = float(change.sum()) < -_WORSE * float(change.std() * np.sqrt(max(1, len(change))))
+        best, at_best = (progress.best, progress.best_validation)
+        if not worse:
+            best, at_best = state, validation
+        finished = ""
+        if stop and worse:
+            finished = "the validation reflections are described worse than before"
+        elif stop and number > 1 and done.gain < _SMALL_GAIN:
+            finished = "nothing moves any more"
+        return kinetics, JointProgress((*progress.cycles, done), state, best, at_best, progress.width, finished)
+
+    def _parameters(self) -> dict[str, float]:
+        provider = self.variables.provider
+        if not isinstance(provider, SeriesOccupancies):
+            return {}
+        return {" ".join(key): value for key, value in ProviderParameters(provider).values().items()}
+
+    def kinetics(self, n_starts: int) -> KineticFit:
+        """Fit everything but the structures."""
+        moves = self.variables.kinetics.stop > self.variables.kinetics.start
+        return fit_kinetics(
+            self.models,
+            self.variables.provider,
+            n_starts=n_starts,
+            seed=self.seed,
+            refine_provider=moves,
+            refine_scale=self.variables.refine_scale,
+        )
+
+    def refresh(self) -> None:
+        """Let masks, contacts and the models' structure factors follow the atoms."""
+        values = self.variables.values
+        for each in self.experiments:
+            each.bank.mask_structure_factors(each.in_cell(values))
+        self.restraints.geometry.update_contacts(values)
+        with torch.no_grad():
+            for each in self.experiments:
+                each.model.components = each.components(values)
+        if self._after_refresh is not None:
+            self._after_refresh()
+
+    @torch.no_grad()
+    def validation(self) -> Floats:
+        """Log-likelihoods of the validation reflections of all experiments."""
+        parts = []
+        for model, rows, values in zip(self.models, self._validating, self.variables.provider(), strict=True):
+            parts.append(model.evaluate(values).scores.log_likelihood.cpu().numpy()[rows])
+        return np.concatenate(parts)
+
+    def state(self) -> JointState:
+        """A copy of what a cycle changes."""
+        values = self.variables.values
+        xyz, b, u = (part.detach().cpu().numpy().copy() for part in (values.xyz, values.b, values.u))
+        return JointState(
+            self.variables.get(),
+            xyz,
+            b,
+            u,
+            tuple(model.nuisances.copy() for model in self.models),
+            tuple(model.inflation_design.cpu().numpy().copy() for model in self.models),
+        )
+
+    def restore(self, state: JointState) -> None:
+        """Go back to a state."""
+        self.variables.place(state.xyz, state.b, state.u)
+        self.variables.set_provider(state.vector)
+        for model, nuisances, design in zip(self.models, state.nuisances, state.inflation_designs, strict=True):
+            model.nuisances = nuisances.copy()
+            model.inflation_design = torch.as_tensor(design.copy(), device=model.inflation_design.device)
+        self.refresh()

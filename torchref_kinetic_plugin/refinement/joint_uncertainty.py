@@ -1,0 +1,165 @@
+"""What the freedom of the atoms costs the rates and yields, and how well the atoms are known.
+
+Information about everything that moves, products of scores of the data plus the curvature of the restraints, is one
+matrix. Its Schur complement, atoms and scales eliminated, is what is left about rates and yields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from torchref_kinetic_plugin.occupancies.second_order import SecondOrderFit
+from torchref_kinetic_plugin.refinement.atom_terms import AtomRestraints
+from torchref_kinetic_plugin.refinement.experiment import Floats
+from torchref_kinetic_plugin.refinement.joint_objective import JointExperiment
+from torchref_kinetic_plugin.refinement.joint_variables import JointVariables
+from torchref_kinetic_plugin.refinement.quadratic import forces, pseudo_inverse, score_rows
+from torchref_kinetic_plugin.threads import one_thread
+
+#: Numbers of one block of derivatives: bounds memory.
+_BLOCK_NUMBERS = 4_000_000
+#: Restraint curvatures in one batch.
+_BATCH = 64
+#: Curvature, in units of the largest, below which a direction of the atoms is not determined.
+_RANK = 1e-9
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class AtomFreedom:
+    """What the atoms' freedom means.
+
+    Attributes
+    ----------
+    lost : ndarray
+        (n_refined, n_refined), information about the provider's parameters that the atoms take away.
+    kept : float
+        Smallest fraction that is left of the information about any combination of them; 1 without parameters.
+    errors : ndarray
+        (n_free,) standard error of each free row's position along one axis, A.
+    """
+
+    lost: Floats
+    kept: float
+    errors: Floats
+
+
+@one_thread()
+def atom_freedom(
+    experiments: Sequence[JointExperiment], variables: JointVariables, restraints: AtomRestraints
+) -> AtomFreedom:
+    """Evaluate at the variables' present values, which should be those of the best fit.
+
+    Parameters
+    ----------
+    experiments : sequence of JointExperiment
+        Data and structures.
+    variables : JointVariables
+        What moves; coordinates and isotropic displacement of rows count, anisotropic displacement does not.
+    restraints : AtomRestraints
+        Of the atoms.
+    """
+    n_free, n_b = len(variables.rows.free), variables.b.stop - variables.b.start
+    n_atoms = 3 * n_free + n_b
+    search = SecondOrderFit(list(variables.provider.modules_by_experiment), [])
+    slopes = [slope for _, slope in search.jacobians()]
+    atoms = _restraint_curvature(variables, restraints)
+    coupling = np.zeros((n_atoms, search.size))
+    kinetics = np.zeros((search.size, search.size))
+    for number, each in enumerate(experiments):
+        own = _information(each, variables, variables.provider()[number].detach(), slopes[number])
+        a, k = slice(0, n_atoms), slice(n_atoms, n_atoms + search.size)
+        scales = own[k.stop :, k.stop :]
+        through = own[: k.stop, k.stop :] @ pseudo_inverse(scales) if len(scales) else np.zeros((k.stop, 0))
+        left = own[: k.stop, : k.stop] - through @ own[k.stop :, : k.stop]
+        atoms, coupling, kinetics = atoms + left[a, a], coupling + left[a, k], kinetics + left[k, k]
+    size = np.sqrt(np.maximum(np.diag(atoms), 1e-6))
+    values, vectors = np.linalg.eigh(atoms / np.outer(size, size))
+    known = values > _RANK * max(float(values[-1]), 1e-300) if len(values) else values > 0.0
+    half = (vectors[:, known] / np.sqrt(values[known])).T / size
+    inverse_diagonal = (half**2).sum(axis=0)
+    lost = (half @ coupling).T @ (half @ coupling)
+    kept = 1.0
+    if search.size:
+        scale = np.sqrt(np.maximum(np.diag(kinetics), 1e-300))
+        whole, less = kinetics / np.outer(scale, scale), lost / np.outer(scale, scale)
+        spectrum, axes = np.linalg.eigh(whole)
+        seen = spectrum > 1e-10 * spectrum[-1]
+        white = axes[:, seen] / np.sqrt(spectrum[seen])
+        kept = 1.0 - float(np.linalg.eigvalsh(white.T @ less @ white)[-1])
+    errors = np.sqrt(inverse_diagonal[: 3 * n_free].reshape(-1, 3).mean(axis=1)) if n_free else np.zeros(0)
+    return AtomFreedom(lost, kept, errors)
+
+
+def _information(each: JointExperiment, variables: JointVariables, occupancies: Tensor, slope: Tensor) -> Floats:
+    """Products of scores of one experiment: atoms, the provider's parameters, scales."""
+    model, values = each.model, each.in_cell(variables.values)
+    evaluation = model.evaluate(occupancies)
+    by_occupancies, by_scales = score_rows(model, evaluation, largest_residual=2.5)
+    others = torch.cat([by_occupancies @ slope, by_scales if variables.refine_scale else by_scales[:, :0]], dim=1)
+    work, force, _ = forces(model, evaluation)
+    # What pulls at each structure: (K, n).
+    pull = evaluation.occupancies.to(force) @ force
+    columns = _columns(each, variables)
+    n_atoms = 3 * len(variables.rows.free) + variables.b.stop - variables.b.start
+    total = np.zeros((n_atoms + others.shape[1],) * 2)
+    largest = max((len(rows) for _, rows in each.bank.moving_groups()), default=1)
+    for block in torch.split(torch.arange(len(work)), max(1, _BLOCK_NUMBERS // (4 * max(largest, 1)))):
+        rows = torch.zeros(len(block), n_atoms, dtype=torch.float64)
+        for number, (users, _) in enumerate(each.bank.moving_groups()):
+            derivatives = each.bank.derivatives(values, number, work[block])
+            together = pull[list(users)][:, block].sum(0)
+            score = (together.conj()[:, None, None] * derivatives).real
+            if each.to_cell is not None:
+                score[:, :, :3] = score[:, :, :3] @ each.to_cell.to(score)
+            for atoms, which, numbers in columns[number]:
+                rows.index_add_(1, numbers, score[:, atoms, which])
+        whole = torch.cat([rows, others[block]], dim=1)
+        total += (whole.T @ whole).numpy()
+    return total
+
+
+def _columns(each: JointExperiment, variables: JointVariables) -> list[list[tuple[Tensor, Tensor, Tensor]]]:
+    """For each moving group: atoms, which derivative, and its column; hydrogens add to what they ride on."""
+    parents = dict(zip(variables.rows.riding.tolist(), variables.rows.parent.tolist(), strict=True))
+    places = {row: number for number, row in enumerate(variables.rows.free.tolist())}
+    isotropic = {row: number for number, row in enumerate(variables.isotropic.tolist())}
+    found = []
+    for _, rows in each.bank.moving_groups():
+        targets = [parents.get(row, row) for row in rows.tolist()]
+        first = torch.tensor([3 * places[row] for row in targets])
+        atoms, axes = torch.arange(len(targets)), torch.arange(3)
+        with_b = torch.tensor([number for number, row in enumerate(targets) if row in isotropic], dtype=torch.long)
+        b = torch.tensor([variables.b.start + isotropic[row] for row in targets if row in isotropic], dtype=torch.long)
+        found.append(
+            [
+                (atoms.repeat_interleave(3), axes.repeat(len(targets)), (first[:, None] + axes).flatten()),
+                (with_b, torch.full_like(with_b, 3), b),
+            ]
+        )
+    return found
+
+
+def _restraint_curvature(variables: JointVariables, restraints: AtomRestraints) -> Floats:
+    """(n_atoms, n_atoms), second derivatives of the restraints, without their negative part."""
+    size = variables.b.stop
+    if not size:
+        return np.zeros((0, 0))
+    point = torch.from_numpy(variables.get()).requires_grad_()
+    with torch.enable_grad():
+        total = torch.stack(list(restraints(variables.atom_values(point)).values())).sum()
+        (gradient,) = torch.autograd.grad(total, point, create_graph=True)
+        rows = []
+        for block in torch.split(torch.eye(len(point), dtype=torch.float64)[:size], _BATCH):
+            (part,) = torch.autograd.grad(gradient, point, block, retain_graph=True, is_grads_batched=True)
+            rows.append(part[:, :size])
+    curvature = torch.cat(rows).numpy()
+    values, vectors = np.linalg.eigh(0.5 * (curvature + curvature.T))
+    positive: Floats = (vectors * np.maximum(values, 0.0)) @ vectors.T
+    return positive

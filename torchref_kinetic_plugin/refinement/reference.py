@@ -1,0 +1,179 @@
+"""The reference structure, refined against the reference datasets alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, final
+
+import gemmi
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from torchref_kinetic_plugin.bridge import fit_absolute_scale
+from torchref_kinetic_plugin.bridge.row_restraints import RowRestraints
+from torchref_kinetic_plugin.bridge.shared_atoms import AtomValues, SharedAtomBank
+from torchref_kinetic_plugin.refinement.atom_terms import AtomRestraints
+from torchref_kinetic_plugin.refinement.experiment import ExperimentData, prepare_experiment
+from torchref_kinetic_plugin.refinement.joint_fit import JointFit, JointProgress, refine_jointly, validation_set
+from torchref_kinetic_plugin.refinement.joint_objective import JointExperiment
+from torchref_kinetic_plugin.refinement.joint_variables import JointVariables, RowVariables
+
+#: Width of the distribution of differences of bonded atoms' shifts, A: a reference has usually been refined before.
+_WIDTH = 0.05
+
+
+@final
+class Nothing(nn.Module):
+    """Occupancies of an experiment without timepoints."""
+
+    def __init__(self, n_structures: int = 1) -> None:
+        super().__init__()
+        self.modules_by_experiment: Any = ()
+        self._n_structures = n_structures
+
+    def forward(self) -> list[Tensor]:
+        """One table (K, 0)."""
+        return [torch.zeros(self._n_structures, 0, dtype=torch.float64)]
+
+    def get_regularization_loss(self) -> Tensor:
+        """Zero."""
+        return torch.zeros((), dtype=torch.float64)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class ReferenceFit:
+    """A refined reference structure.
+
+    Attributes
+    ----------
+    values : AtomValues
+        Of its atoms, in their order, in the data's cell.
+    fit : JointFit
+        What happened.
+    """
+
+    values: AtomValues
+    fit: JointFit
+
+
+def references_of(data: ExperimentData) -> ExperimentData:
+    """The reference datasets of an experiment, on the same reflections."""
+    grid, n = data.grid, data.n_references
+    alone = replace(
+        grid,
+        paths=grid.paths[:n],
+        amplitude=grid.amplitude[:n],
+        sigma=grid.sigma[:n],
+        intensity=grid.intensity[:n],
+        intensity_sigma=grid.intensity_sigma[:n],
+        cell_changes=grid.cell_changes[:n],
+    )
+    return ExperimentData(data.name, data.datasets[:n], (), alone)
+
+
+def refine_reference(
+    data: ExperimentData,
+    structure: gemmi.Structure,
+    moving: NDArray[np.bool_],
+    riding: tuple[NDArray[np.int64], NDArray[np.int64]],
+    *,
+    cycles: int,
+    seed: int = 1,
+    restraint_files: Sequence[Path] = (),
+    device: str = "cpu",
+    weights: dict[str, float] | None = None,
+    on_cycle: Callable[[JointProgress], None] | None = None,
+) -> ReferenceFit:
+    """Refine coordinates and displacement parameters of one structure.
+
+    Parameters
+    ----------
+    data : ExperimentData
+        Of which the references are used.
+    structure : gemmi.Structure
+        One model.
+    moving : ndarray
+        (n_atoms,) bool, without hydrogens that ride.
+    riding : pair of ndarray
+        (r,) hydrogens that ride, and the atoms they ride on.
+    cycles : int
+        Largest number of macro-cycles.
+    seed : int
+        Of the validation set and of random probes.
+    restraint_files : sequence of path
+        Of monomers that TorchRef does not know.
+    device : str
+        Where to compute.
+    weights : dict, optional
+        As of `AtomRestraints`.
+    on_cycle : callable, optional
+        Called after each cycle.
+
+    Raises
+    ------
+    ScalingError
+        When the data cannot be scaled to the model.
+    """
+    alone = references_of(data)
+    prepared = prepare_experiment(alone, [structure], np.ones(1), device=device)
+    n = len(moving)
+    every = moving.copy()
+    every[riding[0]] = True
+    grid = alone.grid
+    bank = SharedAtomBank(
+        [structure],
+        [np.arange(n)],
+        grid.hkl,
+        alone.crystal,
+        moving=every,
+        restraint_files=restraint_files,
+        device=device,
+    )
+    model = prepared.model
+    train = model.work & ~validation_set(model.work, seed)
+    mask_scale = torch.as_tensor(prepared.absolute.mask_scale, device=device).clone()
+    experiment = JointExperiment(model, bank, mask_scale, train)
+    provider = Nothing()
+    variables = JointVariables(
+        RowVariables(np.flatnonzero(moving), *riding), bank.start, bank.anisotropic, provider, [model]
+    )
+    restraints = AtomRestraints(
+        RowRestraints(bank),
+        np.flatnonzero(moving),
+        bank.start,
+        np.zeros(n, dtype=np.bool_),
+        bank.anisotropic,
+        width=_WIDTH,
+        weights=weights,
+    )
+
+    def rescale() -> None:
+        with torch.no_grad():
+            atoms = bank.structure_factors(variables.values)[0]
+            masks = bank.structures.mask_structure_factors()[0]
+        found = fit_absolute_scale(
+            grid.amplitude[0], grid.sigma[0], grid.hkl, alone.crystal, atoms=atoms, masks=masks, free=grid.free
+        )
+        mask_scale.copy_(torch.as_tensor(found.mask_scale))
+        shift = torch.as_tensor(np.log(found.scale)) - model.base_log_scale[0]
+        model.base_log_scale = model.base_log_scale + shift
+        model.nuisances.scale[:] = 0.0
+        with torch.no_grad():
+            model.components = experiment.components(variables.values)
+
+    fit = refine_jointly(
+        [experiment],
+        variables,
+        restraints,
+        cycles=cycles,
+        seed=seed,
+        find_width=False,
+        on_cycle=on_cycle,
+        after_refresh=rescale,
+    )
+    return ReferenceFit(variables.values, fit)

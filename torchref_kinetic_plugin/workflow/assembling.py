@@ -1,0 +1,181 @@
+"""What a refinement found, put together as one result."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+import torchref_kinetic_plugin
+from torchref_kinetic_plugin.files import sha256
+from torchref_kinetic_plugin.results import DatasetStatistics, FitStep, GeometrySummary, RefinementResult
+from torchref_kinetic_plugin.workflow.loading import input_files
+
+if TYPE_CHECKING:
+    from torchref_kinetic_plugin.plugins.series import SeriesOccupancies
+    from torchref_kinetic_plugin.refinement.agreement import Agreement
+    from torchref_kinetic_plugin.refinement.experiment import ExperimentModel
+    from torchref_kinetic_plugin.refinement.kinetic_fit import KineticFit
+    from torchref_kinetic_plugin.workflow.joint import JointOutcome
+    from torchref_kinetic_plugin.workflow.refining import Refinement
+
+#: Free reflections below which the error model is no longer as good as known.
+_FEW_FREE = 200
+
+
+def assemble(
+    run: Refinement,
+    fit: KineticFit,
+    start: Mapping[tuple[str, str, str], float],
+    statistics: Sequence[DatasetStatistics],
+    begun: float,
+    joint: JointOutcome | None = None,
+) -> RefinementResult:
+    """The result of a run.
+
+    Parameters
+    ----------
+    run : Refinement
+        After the fit.
+    fit : KineticFit
+        The last fit of everything but the structures.
+    start : mapping
+        Values of the provider's parameters before it, by experiment, kind and name.
+    statistics : sequence of DatasetStatistics
+        Of all cycles.
+    begun : float
+        When the run began, by `time.perf_counter`.
+    joint : JointOutcome, optional
+        Where structures were refined as well.
+    """
+    from torchref_kinetic_plugin.refinement.estimates import ProviderParameters, occupancy_estimates
+    from torchref_kinetic_plugin.refinement.uncertainty import estimate_uncertainty
+    from torchref_kinetic_plugin.workflow.joint import summary_of
+
+    file = run.loaded.file
+    lost = None if joint is None else joint.freedom.lost
+    uncertainty = estimate_uncertainty(run.models, run.provider, lost=lost)
+    names = [[point.name for point in e.settings.timepoints] for e in run.loaded.experiments]
+    n_atoms = 0 if joint is None else joint.setup.variables.atoms.stop
+    return RefinementResult(
+        title=file.title,
+        provider=file.refinement.occupancy,
+        refined=tuple(file.refinement.refine),
+        structures=tuple(run.loaded.structures.names),
+        converged=fit.converged if joint is None else joint.fit.converged,
+        n_observations_work=sum(int(m.likelihood.present[:, m.work].sum()) for m in run.models),
+        n_observations_free=sum(int(m.likelihood.present[:, m.free].sum()) for m in run.models),
+        n_parameters=len(uncertainty.covariance) + sum(_n_nuisances(model) for model in run.models) + n_atoms,
+        parameters=tuple(ProviderParameters(run.provider).estimates(uncertainty, start)),
+        occupancies=tuple(
+            occupancy_estimates(run.models, names, run.loaded.structures.names, run.provider, uncertainty)
+        ),
+        statistics=tuple(statistics),
+        steps=tuple(FitStep(i.number, i.objective, i.work, i.free, i.regularization) for i in fit.iterations),
+        remarks=(*remarks_of(run, fit), *(() if joint is None else joint.remarks)),
+        seed=file.refinement.seed,
+        versions=versions(),
+        inputs={str(name): sha256(name) for name in input_files(run.loaded)},
+        seconds=time.perf_counter() - begun,
+        cycles=() if joint is None else tuple(summary_of(cycle) for cycle in joint.fit.progress.cycles),
+        shifts=() if joint is None else tuple(joint.shifts()),
+        geometry=() if joint is None else tuple(_geometry(run, joint)),
+    )
+
+
+def _geometry(run: Refinement, joint: JointOutcome) -> list[GeometrySummary]:
+    from torchref_kinetic_plugin.bridge.row_restraints import RowRestraints
+    from torchref_kinetic_plugin.bridge.shared_atoms import SharedAtomBank
+
+    data = joint.setup.preparations[0].model.data
+    found = []
+    for structure in joint.structures:
+        rows = np.arange(len(structure.atoms))
+        bank = SharedAtomBank(
+            [structure.to_gemmi()],
+            [rows],
+            data.grid.hkl[:1],
+            data.crystal,
+            moving=np.ones(len(rows), dtype=np.bool_),
+            restraint_files=run.loaded.file.structures.restraints,
+        )
+        restraints = RowRestraints(bank)
+        bonds, angles = restraints.bond_deviations(bank.start.xyz), restraints.angle_deviations(bank.start.xyz)
+        rms = [float(each.square().mean().sqrt()) if len(each) else 0.0 for each in (bonds, angles)]
+        found.append(GeometrySummary(structure.name, len(bonds), rms[0], len(angles), rms[1]))
+    return found
+
+
+def remarks_of(run: Refinement, fit: KineticFit) -> list[str]:
+    """What a user has to know of data, scheme and fit, one sentence each."""
+    from torchref_kinetic_plugin.occupancies import occupancies_kinetics
+
+    found = run.loaded.remarks
+    if not fit.converged:
+        found.append("the fit has not converged: the last step still promised a gain")
+    for name, module in zip(run.provider.names, run.provider.modules_by_experiment, strict=True):
+        if isinstance(module, occupancies_kinetics):
+            found += [f"{name}: {remark}" for remark in module.remarks()]
+    for model in run.models:
+        if (count := int(model.free.sum())) < _FEW_FREE:
+            found.append(
+                f"{model.data.name}: the error model comes from {count} free reflections; with fewer than {_FEW_FREE} "
+                "standard errors are too small"
+            )
+        inflation = np.exp(model.log_inflation().cpu().numpy())
+        inflation = np.where(model.data.grid.mask, inflation, np.nan)
+        for dataset, factor in zip(model.data.datasets, np.nanmedian(inflation, axis=1), strict=True):
+            if not 0.67 < factor < 1.5:
+                found.append(
+                    f"{model.data.name}, {dataset}: sigmas are {factor:.2f} times too small by the free reflections; "
+                    "taken into account"
+                )
+    return found
+
+
+def _n_nuisances(model: ExperimentModel) -> int:
+    nuisances = model.nuisances
+    return int(nuisances.scale.size + nuisances.error.size + nuisances.inflation.size)
+
+
+def statistics_of(
+    models: Sequence[ExperimentModel], provider: SeriesOccupancies, cycle: int
+) -> list[DatasetStatistics]:
+    """Agreement of all datasets of all experiments at the provider's present occupancies."""
+    from torchref_kinetic_plugin.refinement.agreement import agreements
+
+    rows = []
+    for model, values in zip(models, provider(), strict=True):
+        rows += [_row(model.data.name, cycle, each) for each in agreements(model, values.detach())]
+    return rows
+
+
+def _row(experiment: str, cycle: int, found: Agreement) -> DatasetStatistics:
+    def known(value: float) -> float | None:
+        return None if np.isnan(value) else value
+
+    return DatasetStatistics(
+        experiment,
+        found.dataset,
+        cycle,
+        found.n_work,
+        found.n_free,
+        found.r_work,
+        found.r_free,
+        known(found.cc_diff_work),
+        known(found.cc_diff_free),
+    )
+
+
+def versions() -> dict[str, str]:
+    """Versions of what computes."""
+    packages = ("torchref", "torch", "numpy", "scipy", "gemmi")
+    return {
+        "torchref-kinetic-plugin": torchref_kinetic_plugin.__version__,
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in packages},
+    }

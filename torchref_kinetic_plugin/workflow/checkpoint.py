@@ -1,0 +1,139 @@
+"""What a joint refinement has come to, on disk after every cycle; it can be gone on with exactly."""
+
+from __future__ import annotations
+
+import dataclasses
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+import torch
+
+from torchref_kinetic_plugin.errors import InputError
+from torchref_kinetic_plugin.files import atomic_path
+from torchref_kinetic_plugin.results import DatasetStatistics
+
+if TYPE_CHECKING:
+    from torchref_kinetic_plugin.bridge.shared_atoms import AtomValues
+    from torchref_kinetic_plugin.refinement.joint_fit import JointProgress
+
+#: Name of the file in the output directory.
+CHECKPOINT = "checkpoint.pt"
+_SCHEMA = 1
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """Where a joint refinement stood after a cycle.
+
+    Attributes
+    ----------
+    settings : str
+        The resolved refinement file, which must not have changed.
+    inputs : dict
+        File to the SHA-256 of its content, likewise.
+    reference : AtomValues
+        The refined reference.
+    progress : JointProgress
+        Cycles done, and the state after them.
+    statistics : tuple of DatasetStatistics
+        Of the cycles done, with that before them.
+    """
+
+    settings: str
+    inputs: dict[str, str]
+    reference: AtomValues
+    progress: JointProgress
+    statistics: tuple[DatasetStatistics, ...]
+
+
+def write_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
+    """Write it, whole or not at all; plain numbers, text and tensors only.
+
+    Raises
+    ------
+    FileError
+        When the directory cannot be written.
+    """
+    progress = checkpoint.progress
+    content = {
+        "schema": _SCHEMA,
+        "settings": checkpoint.settings,
+        "inputs": checkpoint.inputs,
+        "reference": [checkpoint.reference.xyz, checkpoint.reference.b, checkpoint.reference.u],
+        "cycles": [dataclasses.asdict(cycle) for cycle in progress.cycles],
+        "state": _packed(progress.state),
+        "best": _packed(progress.best),
+        "best_is_last": progress.best is progress.state,
+        "best_validation": torch.from_numpy(progress.best_validation),
+        "width": progress.width,
+        "finished": progress.finished,
+        "statistics": [dataclasses.asdict(row) for row in checkpoint.statistics],
+    }
+    with atomic_path(directory / CHECKPOINT) as temporary:
+        torch.save(content, temporary)
+
+
+def read_checkpoint(directory: Path, settings: str, inputs: dict[str, str]) -> Checkpoint:
+    """Read the checkpoint of a run and see that it is of the same file and data.
+
+    Raises
+    ------
+    InputError
+        When there is none, it cannot be read, or something has changed since.
+    """
+    from torchref_kinetic_plugin.bridge.shared_atoms import AtomValues
+    from torchref_kinetic_plugin.refinement.joint_fit import Cycle, JointProgress
+
+    path = directory / CHECKPOINT
+    if not path.is_file():
+        raise InputError(f"nothing to resume: {str(path)!r} does not exist; run without --resume")
+    try:
+        content = torch.load(path, weights_only=True)
+        schema = content["schema"]
+    except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{str(path)!r} is not a checkpoint that can be read; run without --resume") from error
+    if schema != _SCHEMA:
+        raise InputError(f"{str(path)!r} was written by another version; run without --resume")
+    changed = [name for name, digest in inputs.items() if content["inputs"].get(name) != digest]
+    if changed or len(inputs) != len(content["inputs"]):
+        names = ", ".join(Path(name).name for name in changed) or "the list of files"
+        raise InputError(f"cannot resume: {names} changed since the checkpoint was written; run without --resume")
+    if content["settings"] != settings:
+        raise InputError("cannot resume: the refinement file changed since the checkpoint; run without --resume")
+    state = _unpacked(content["state"])
+    progress = JointProgress(
+        tuple(Cycle(**cycle) for cycle in content["cycles"]),
+        state,
+        state if content["best_is_last"] else _unpacked(content["best"]),
+        content["best_validation"].numpy(),
+        content["width"],
+        content["finished"],
+    )
+    statistics = tuple(DatasetStatistics(**row) for row in content["statistics"])
+    return Checkpoint(settings, inputs, AtomValues(*content["reference"]), progress, statistics)
+
+
+def _packed(state: Any) -> dict[str, Any]:
+    return {
+        "arrays": [torch.from_numpy(each) for each in (state.vector, state.xyz, state.b, state.u)],
+        "nuisances": [[torch.from_numpy(each) for each in (n.scale, n.error, n.inflation)] for n in state.nuisances],
+        "inflation_designs": [torch.from_numpy(each) for each in state.inflation_designs],
+    }
+
+
+def _unpacked(content: dict[str, Any]) -> Any:
+    from torchref_kinetic_plugin.refinement.experiment import Nuisances
+    from torchref_kinetic_plugin.refinement.joint_fit import JointState
+
+    vector, xyz, b, u = (each.numpy() for each in content["arrays"])
+    return JointState(
+        vector,
+        xyz,
+        b,
+        u,
+        tuple(Nuisances(*(part.numpy() for part in each)) for each in content["nuisances"]),
+        tuple(each.numpy() for each in content["inflation_designs"]),
+    )

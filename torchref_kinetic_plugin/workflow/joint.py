@@ -1,0 +1,208 @@
+"""Structures and kinetics together: the reference alone, then everything in one objective, cycle by cycle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, final
+
+import numpy as np
+
+from torchref_kinetic_plugin.config import resolved_toml
+from torchref_kinetic_plugin.files import sha256
+from torchref_kinetic_plugin.results import CycleSummary, DatasetStatistics, ResidueShift
+from torchref_kinetic_plugin.structures import AtomicStructure
+from torchref_kinetic_plugin.structures.matching import displacement, same_atoms
+from torchref_kinetic_plugin.workflow.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from torchref_kinetic_plugin.workflow.joint_setup import JointSetup, prepare_joint, refined_reference, restraints_of
+from torchref_kinetic_plugin.workflow.loading import LoadedRefinement, input_files
+
+if TYPE_CHECKING:
+    from torchref_kinetic_plugin.plugins.series import SeriesOccupancies
+    from torchref_kinetic_plugin.refinement.experiment import ExperimentData
+    from torchref_kinetic_plugin.refinement.joint_fit import Cycle, JointFit, JointProgress
+    from torchref_kinetic_plugin.refinement.joint_uncertainty import AtomFreedom
+
+#: Information about some rate or yield that the structures leave, as a fraction, below which a user is told.
+_LITTLE_LEFT = 0.3
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class JointOutcome:
+    """What a joint refinement came to.
+
+    Attributes
+    ----------
+    setup : JointSetup
+        With its variables at the best point.
+    fit : JointFit
+        What happened.
+    freedom : AtomFreedom
+        What the atoms' freedom costs, and the errors of their positions.
+    structures : tuple of AtomicStructure
+        As refined.
+    statistics : tuple of DatasetStatistics
+        After each cycle.
+    """
+
+    setup: JointSetup
+    fit: JointFit
+    freedom: AtomFreedom
+    structures: tuple[AtomicStructure, ...]
+    statistics: tuple[DatasetStatistics, ...]
+
+    @property
+    def remarks(self) -> list[str]:
+        """What a user has to know of it."""
+        found = [moving.text for moving in self.setup.moving]
+        progress = self.fit.progress
+        if progress.finished:
+            found.append(f"stopped after cycle {len(progress.cycles)}: {progress.finished}")
+        if progress.width is not None:
+            found.append(
+                f"displacements of bonded atoms are restrained to each other with a width of {progress.width:.2f} A, "
+                "found from the first cycle"
+            )
+        if self.freedom.kept < _LITTLE_LEFT:
+            found.append(
+                "the data do not separate occupancy from displacement well: the freedom of the structures takes "
+                f"{100.0 * (1.0 - self.freedom.kept):.0f} % of the information about a combination of rates and "
+                "yields; intervals include it"
+            )
+        return found
+
+    def shifts(self) -> list[ResidueShift]:
+        """Residues that moved, structure by structure, against the reference."""
+        reference = self.structures[0]
+        rows = self.setup.variables.rows.free.tolist()
+        error_of = dict(zip(rows, self.freedom.errors.tolist(), strict=True))
+        found = []
+        tables = zip(self.structures[1:], self.setup.moving, self.setup.structures.parameters.rows[1:], strict=True)
+        for structure, moving, own in tables:
+            here, there = same_atoms(structure.atoms, reference.atoms)
+            length = np.linalg.norm(displacement(structure, reference, (here, there)), axis=1)
+            by_residue: dict[object, list[int]] = {}
+            for number, place in enumerate(here.tolist()):
+                if structure.atoms.residues[place] in moving.residues and not structure.atoms.hydrogen[place]:
+                    by_residue.setdefault(structure.atoms.residues[place], []).append(number)
+            for residue, numbers in by_residue.items():
+                errors = [error_of.get(int(own[here[number]]), np.nan) for number in numbers]
+                furthest = numbers[int(np.argmax(length[numbers]))]
+                found.append(
+                    ResidueShift(
+                        structure.name,
+                        str(residue),
+                        len(numbers),
+                        float(np.sqrt(np.mean(length[numbers] ** 2))),
+                        float(length[furthest]),
+                        str(structure.atoms.atom_name[here[furthest]]),
+                        float(np.sqrt(np.mean(np.square(errors)))),
+                    )
+                )
+        return found
+
+
+def refine_together(
+    loaded: LoadedRefinement,
+    provider: SeriesOccupancies,
+    data: list[ExperimentData],
+    directory: Path,
+    *,
+    device: str,
+    resume: bool,
+    statistics_of: Callable[[JointSetup, int], list[DatasetStatistics]],
+    announce: Callable[[str, float | None], None],
+    on_cycle: Callable[[CycleSummary], None],
+) -> JointOutcome:
+    """Refine the reference, then structures and kinetics together; a checkpoint is written after every cycle.
+
+    Parameters
+    ----------
+    loaded : LoadedRefinement
+        The file and what it names.
+    provider : SeriesOccupancies
+        The occupancies.
+    data : list of ExperimentData
+        Of each experiment.
+    directory : path
+        Where the checkpoint is.
+    device : str
+        Where to compute.
+    resume : bool
+        Whether to go on from the checkpoint.
+    statistics_of : callable
+        Agreement of all datasets after a cycle.
+    announce : callable
+        Told what is being done, and the objective.
+    on_cycle : callable
+        Told of each finished cycle, after its checkpoint.
+
+    Raises
+    ------
+    InputError
+        When a checkpoint is asked for that is not there or does not fit.
+    """
+    from torchref_kinetic_plugin.refinement.joint_fit import refine_jointly
+    from torchref_kinetic_plugin.refinement.joint_uncertainty import atom_freedom
+
+    file = loaded.file
+    settings = resolved_toml(file, relative_to=directory)
+    inputs = {str(name): sha256(name) for name in input_files(loaded)}
+    saved = read_checkpoint(directory, settings, inputs) if resume else None
+    if saved is None:
+        announce(f"refining {loaded.structures.names[0]} against the references", None)
+        values = refined_reference(
+            loaded,
+            data[0],
+            device=device,
+            on_cycle=lambda p: announce(f"{loaded.structures.names[0]}, cycle {len(p.cycles)}", _loss(p.cycles[-1])),
+        )
+    else:
+        values = saved.reference
+    announce("choosing what moves", None)
+    setup = prepare_joint(loaded, values, data, provider, device=device)
+    restraints = restraints_of(loaded, setup)
+    statistics = list(saved.statistics) if saved is not None else []
+
+    def after(progress: JointProgress) -> None:
+        cycle = progress.cycles[-1]
+        statistics.extend(statistics_of(setup, cycle.number))
+        write_checkpoint(directory, Checkpoint(settings, inputs, values, progress, tuple(statistics)))
+        announce(f"cycle {cycle.number} of at most {file.refinement.cycles}", _loss(cycle))
+        on_cycle(summary_of(cycle))
+
+    announce("structures and kinetics", None)
+    fit = refine_jointly(
+        setup.experiments,
+        setup.variables,
+        restraints,
+        cycles=file.refinement.cycles,
+        seed=file.refinement.seed,
+        n_starts=file.refinement.starts,
+        stop=file.refinement.stop,
+        resume=None if saved is None else saved.progress,
+        on_cycle=after,
+    )
+    announce("standard errors, with the freedom of the structures", None)
+    freedom = atom_freedom(setup.experiments, setup.variables, restraints)
+    return JointOutcome(setup, fit, freedom, setup.present_structures(), tuple(statistics))
+
+
+def summary_of(cycle: Cycle) -> CycleSummary:
+    """A cycle as plain values."""
+    return CycleSummary(
+        cycle.number,
+        dict(cycle.terms),
+        cycle.gain,
+        cycle.work,
+        cycle.validation,
+        cycle.free,
+        cycle.shift,
+        dict(cycle.parameters),
+    )
+
+
+def _loss(cycle: Cycle) -> float:
+    return sum(cycle.terms.values())
