@@ -163,6 +163,7 @@ def refine_jointly(
     n_starts: int = 4,
     stop: bool = True,
     find_width: bool = True,
+    doubt: bool = False,
     resume: JointProgress | None = None,
     on_cycle: Callable[[JointProgress], None] | None = None,
     after_refresh: Callable[[], None] | None = None,
@@ -187,6 +188,9 @@ def refine_jointly(
         Whether to stop when the validation set is described worse, or when nothing moves.
     find_width : bool
         Whether the restraint of displacements is found from the first cycle.
+    doubt : bool
+        Whether to go back to the start unless the validation reflections are described better by more than the standard
+        error of that.
     resume : JointProgress, optional
         From where to go on.
     on_cycle : callable, optional
@@ -200,10 +204,11 @@ def refine_jointly(
         When the objective is not finite at the start.
     """
     fit = _JointFit(experiments, variables, restraints, seed, after_refresh)
+    start, at_start = fit.state(), np.zeros(0)
     if resume is None:
         kinetics = fit.kinetics(n_starts)
-        state = fit.state()
-        progress = JointProgress((), state, state, fit.validation(), restraints.width)
+        start, at_start = fit.state(), fit.validation()
+        progress = JointProgress((), start, start, at_start, restraints.width)
     else:
         progress = resume
         restraints.width = progress.width
@@ -217,8 +222,13 @@ def refine_jointly(
             progress = replace(progress, width=restraints.width)
         if on_cycle is not None:
             on_cycle(progress)
-    if stop and progress.best is not progress.state:
-        fit.restore(progress.best)
+    back = progress.best
+    if doubt and resume is None:
+        gain = progress.best_validation - at_start
+        if float(gain.sum()) < float(gain.std() * np.sqrt(max(1, len(gain)))):
+            back = start
+    if stop and back is not progress.state:
+        fit.restore(back)
         kinetics = fit.kinetics(1)
     return JointFit(progress, kinetics)
 

@@ -89,7 +89,10 @@ def refine_reference(
     weights: dict[str, float] | None = None,
     on_cycle: Callable[[JointProgress], None] | None = None,
 ) -> ReferenceFit:
-    """Refine coordinates and displacement parameters of one structure.
+    """Refine coordinates and displacement parameters of one structure, if that makes it better.
+
+    It stays as given unless the validation reflections speak for the refined one: who had refined it before has lost
+    nothing then, and noise in the reference does not get into the differences.
 
     Parameters
     ----------
@@ -173,6 +176,7 @@ def refine_reference(
         cycles=cycles,
         seed=seed,
         find_width=False,
+        doubt=True,
         on_cycle=on_cycle,
         after_refresh=rescale,
     )

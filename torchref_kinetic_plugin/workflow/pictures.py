@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torchref_kinetic_plugin.output.agreement_figure import agreement_figure
+from torchref_kinetic_plugin.output.cycle_figures import history_figure, shifts_figure
 from torchref_kinetic_plugin.output.occupancy_figure import occupancy_result_figure
 from torchref_kinetic_plugin.plotting import save
 from torchref_kinetic_plugin.results import RefinementResult
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def write_plots(run: Refinement, result: RefinementResult, directory: Path) -> None:
-    """Draw occupancies, scheme and agreement of each experiment, as PNG and SVG.
+    """Draw occupancies, scheme and agreement of each experiment, cycles and what moved, as PNG and SVG.
 
     Raises
     ------
@@ -33,3 +34,8 @@ def write_plots(run: Refinement, result: RefinementResult, directory: Path) -> N
             else:
                 save(occupancy_result_figure(result, name), directory / f"{name}_occupancies{suffix}")
             save(agreement_figure(result, name), directory / f"{name}_agreement{suffix}")
+    for suffix in (".png", ".svg"):
+        if result.cycles:
+            save(history_figure(result), directory / f"history{suffix}")
+        if result.shifts:
+            save(shifts_figure(result), directory / f"shifts{suffix}")

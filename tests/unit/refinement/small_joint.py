@@ -1,0 +1,46 @@
+"""The example at low resolution, ready for a joint refinement."""
+
+from pathlib import Path
+
+from torchref_kinetic_plugin.refinement.experiment import ExperimentData
+from torchref_kinetic_plugin.structures import load_files
+from torchref_kinetic_plugin.workflow.joint_setup import prepare_joint
+from torchref_kinetic_plugin.workflow.loading import load_refinement
+
+EXAMPLE = Path(__file__).parents[3] / "example_data" / "photocycle"
+
+
+def loaded(d_min=3.0, **overrides):
+    keys = {"refinement.d_min": d_min, "refinement.refine": ["kinetics", "structures", "scale"]}
+    return load_refinement(EXAMPLE / "refinement.toml", overrides=keys | overrides)
+
+
+def data_of(refinement):
+    return [
+        ExperimentData(each.settings.name, each.names, each.schedule.times, each.grid)
+        for each in refinement.experiments
+    ]
+
+
+def setup(d_min=3.0, *, device="cpu", **overrides):
+    """File, setup and provider; the reference as given."""
+    refinement = loaded(d_min, **overrides)
+    provider, data = refinement.build_provider(), data_of(refinement)
+    return refinement, prepare_joint(refinement, reference_values(refinement, data[0]), data, provider, device=device)
+
+
+def reference_values(refinement, data):
+    import numpy as np
+
+    from torchref_kinetic_plugin.bridge.shared_atoms import SharedAtomBank
+
+    structure = refinement.structures.structures[0]
+    n = len(structure.atoms)
+    bank = SharedAtomBank(
+        [structure.to_gemmi()], [np.arange(n)], data.grid.hkl[:5], data.crystal, moving=np.zeros(n, dtype=bool)
+    )
+    return bank.start
+
+
+def truth(name):
+    return load_files({name: EXAMPLE / "truth" / f"{name.lower()}.pdb"}).structures[0]
