@@ -28,9 +28,10 @@ def test_a_section_as_text():
 
 
 def test_sections_of_all_plugins_are_written_in_their_order(tmp_path):
-    plugins = manager(
-        a=lambda result: [ReportSection(f"A of {result.provider}")], b=lambda: [ReportSection("B")], c=list
-    )
+    def first(result):
+        return [ReportSection(f"A of {result.provider}")]
+
+    plugins = manager(a=first, b=lambda: [ReportSection("B")], c=lambda: ())
     assert write_sections(plugins, RESULT, tmp_path) == RESULT
     assert (tmp_path / "sections.md").read_text() == "## A of decay\n\n## B\n"
 
