@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -95,19 +95,20 @@ class PluginManager:
         """Call a hook, one plugin after the other, so that what one raises is laid at its door."""
         full = hookspecs.PREFIX + hook
         registered = dict(self._pluggy.list_name_plugin())
-        implementations = self._pluggy.hook.__dict__[full].get_hookimpls()
         answers = []
-        # In the order of loading (pluggy's own is the reverse), unless a plugin asks to come first or last.
-        for implementation in sorted(implementations, key=lambda i: (i.trylast, not i.tryfirst)):
-            name = implementation.plugin_name
-            if only is not None and name != only:
-                continue
+        for name in self._implementers(hook) if only is None else [only]:
             others = [plugin for other, plugin in registered.items() if other != name and plugin is not None]
             try:
                 answers += [(name, a) for a in self._pluggy.subset_hook_caller(full, others)(**arguments)]
             except Exception as error:  # whatever a plugin raises is reported as the plugin's
                 raise PluginError(name, f"its hook {full} failed with {cause_of(error)}") from error
         return answers
+
+    def _implementers(self, hook: str) -> list[str]:
+        """Plugins that implement a hook: in the order of loading, unless one asks to come first or last."""
+        implementations = self._pluggy.hook.__dict__[hookspecs.PREFIX + hook].get_hookimpls()
+        # pluggy's own order is the reverse.
+        return [i.plugin_name for i in sorted(implementations, key=lambda i: (i.trylast, not i.tryfirst))]
 
     def provider_names(self) -> list[str]:
         """Names that ``occupancy = ...`` may take."""
@@ -220,10 +221,26 @@ class PluginManager:
         """Tell every plugin; a `PluginError` names one that breaks."""
         self._calls("refinement_finished", run=run, result=result)
 
-    def report_sections(self, result: object) -> list[ReportSection]:
-        """Sections that plugins add to the report, plugin by plugin."""
+    def report_sections(
+        self, result: object, on_failure: Callable[[PluginError], None] | None = None
+    ) -> list[ReportSection]:
+        """Sections that plugins add to the report, plugin by plugin.
+
+        A `PluginError` names one that breaks; ``on_failure`` is told of it instead, and the others are asked.
+        """
         found: list[ReportSection] = []
-        for name, sections in self._calls("report_sections", result=result):
+        for name in self._implementers("report_sections"):
+            try:
+                found += self._sections_of(name, result)
+            except PluginError as error:
+                if on_failure is None:
+                    raise
+                on_failure(error)
+        return found
+
+    def _sections_of(self, name: str, result: object) -> list[ReportSection]:
+        found: list[ReportSection] = []
+        for _, sections in self._calls("report_sections", name, result=result):
             if not isinstance(sections, list | tuple) or not all(isinstance(s, ReportSection) for s in sections):
                 raise PluginError(name, f"its report sections are a list of ReportSection, not {sections!r:.80}")
             found += sections

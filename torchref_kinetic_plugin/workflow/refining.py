@@ -22,6 +22,7 @@ from torchref_kinetic_plugin.workflow.loading import (
     reference_occupancies,
     refuse_other_indexing,
 )
+from torchref_kinetic_plugin.workflow.sections import write_sections
 
 if TYPE_CHECKING:
     from torchref_kinetic_plugin.plugins.series import SeriesOccupancies
@@ -126,10 +127,13 @@ def refine(
         When another run works in the output directory.
     """
     begun = time.perf_counter()
+    if output is not None:
+        # In the file as it was read, so that plugins too find it there.
+        overrides = {**(overrides or {}), "output.directory": str(Path(output).absolute())}
     loaded = load_refinement(
         path, plugins=plugins, overrides=overrides, announce=lambda text: on_progress(Progress(text))
     )
-    directory = loaded.file.output.directory if output is None else Path(output)
+    directory = loaded.file.output.directory
     require_device(device)
     if resume and "structures" not in loaded.file.refinement.refine:
         raise InputError("--resume is for refinements of structures; this one starts anew in a minute")
@@ -150,6 +154,7 @@ def refine(
             run, result = _refined_together(run, before, begun, directory, device, resume, on_progress)
         else:
             run, result = _fitted(run, before, begun, on_progress)
+        result = write_sections(loaded.plugins, result, directory)
         _write(run, result, directory, on_progress)
         loaded.plugins.refinement_finished(run, result)
     return result

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.unit.refinement.small_joint import setup, truth
 from torchref_kinetic_plugin.refinement.atom_terms import AtomRestraints
 from torchref_kinetic_plugin.refinement.joint_fit import refine_jointly, validation_set
 from torchref_kinetic_plugin.refinement.joint_objective import JointObjective
@@ -13,8 +14,6 @@ from torchref_kinetic_plugin.refinement.kinetic_fit import fit_kinetics
 from torchref_kinetic_plugin.refinement.uncertainty import estimate_uncertainty
 from torchref_kinetic_plugin.threads import one_thread
 from torchref_kinetic_plugin.workflow.joint_setup import restraints_of
-
-from tests.unit.refinement.small_joint import setup, truth
 
 
 @pytest.fixture(scope="module")
