@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: example test lint types contracts check accuracy benchmark benchmark-long draws usual lysozyme clean
+.PHONY: example test lint types contracts check accuracy benchmark benchmark-long draws joint usual lysozyme clean
 
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -46,6 +46,10 @@ benchmark-long: $(INSTALLED)
 # Bias, spread and coverage over 30 draws of the example's noise, and the comparison with a fit in two steps.
 draws: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.draws 30
+
+# Structures and kinetics together on the three simulated series, and 20 cycles without a stop; fifteen minutes.
+joint: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.joint_series --long
 
 # The three simulated series refined the usual way: extrapolated amplitudes, one structure at a time; five minutes.
 usual: $(INSTALLED)

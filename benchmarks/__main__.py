@@ -13,7 +13,7 @@ from itertools import chain
 
 import torch
 
-from benchmarks import data_terms, grid, kinetic_fit, occupancies
+from benchmarks import data_terms, grid, joint_step, kinetic_fit, occupancies
 
 
 def main() -> None:
@@ -30,6 +30,7 @@ def main() -> None:
         print("\n| what | ours | beside | ratio | limit |")
         print("|---|---|---|---|---|")
         _show(data_terms.rows(long=long))
+        _show(joint_step.rows())
         if long:
             _show(chain(kinetic_fit.rows(), grid.rows()))
 

@@ -38,8 +38,10 @@ def _row(series: Series, prepared: Preparation, bank: StructureFactorBank, n_tim
     masks, mask_scale = bank.mask_structure_factors(), torch.as_tensor(prepared.absolute.mask_scale)
     work = torch.as_tensor(np.flatnonzero(model.work))
     generator = torch.Generator().manual_seed(1)
-    occupancies = torch.rand(len(series.structures), n_timepoints, generator=generator, dtype=torch.float64)
-    occupancies = (occupancies / occupancies.sum(0)).requires_grad_()
+    # Excited by 30 %, as experiments are, in proportions of the intermediates that differ from timepoint to timepoint.
+    excited = torch.rand(len(series.structures) - 1, n_timepoints, generator=generator, dtype=torch.float64)
+    excited = 0.3 * excited / excited.sum(0)
+    occupancies = torch.cat([1.0 - excited.sum(0, keepdim=True), excited]).requires_grad_()
     # The scales and the error model stand still within a step of the structures.
     fixed = model.error_variance(), model.log_scale(), model.log_inflation()
     gradient = torch.randn(prepared.atoms.shape, generator=generator, dtype=prepared.atoms.dtype)

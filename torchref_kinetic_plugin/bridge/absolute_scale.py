@@ -19,6 +19,9 @@ from torchref_kinetic_plugin.errors import ScalingError, ShapeError
 
 _DTYPE = torch.float64
 
+#: Decimals of the numbers that describe scale and solvent.
+_DECIMALS = 6
+
 
 @final
 @dataclass(frozen=True)
@@ -150,6 +153,11 @@ def _fitted(
     scaler.set_solvent_model(term)
     scaler.setup_anisotropy_correction()
     scaler.refine_lbfgs(f_atoms, nsteps=5, verbose=False)
+    with torch.no_grad():
+        # Sums over arrays that lie elsewhere in memory are rounded otherwise; what is left of that is not worth having
+        # two runs of the same file differ.
+        for parameter in {id(p): p for p in (*scaler.parameters(), *scaler.solvent.parameters())}.values():
+            parameter.copy_(torch.round(parameter, decimals=_DECIMALS))
     return scaler
 
 

@@ -27,7 +27,7 @@ _W, _XX, _YY, _Q = (STATISTICS.index(name) for name in ("w", "xx", "yy", "q"))
 #: Angles that look for where the integrand is, over how many widths of the prior; then those of the integral.
 _SEARCH_ANGLES = 17
 _ANGLE_WIDTHS = 8.0
-_N_ANGLES = 17
+_N_ANGLES = 15
 #: Curvature of the logarithm per step of the angles above which there were too few (a trapezoid over a normal curve
 #: with a step of h standard deviations, curvature h^2, is wrong by 2 exp(-2 pi^2 / h^2)), the share of the integral
 #: that may be overlooked, and how many angles then serve.

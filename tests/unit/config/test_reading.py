@@ -30,6 +30,7 @@ def test_a_file_of_the_least_has_these_defaults(write, directory):
         "d_min": None,
         "d_max": None,
         "cycles": 5,
+        "stop": True,
         "refine": ["kinetics", "scale"],
         "seed": 1,
         "starts": 4,

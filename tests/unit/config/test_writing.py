@@ -79,6 +79,7 @@ def test_a_resolved_file_has_all_defaults_and_relative_paths(write, directory):
         "refinement": {
             "occupancy": "kinetics",
             "cycles": 5,
+            "stop": True,
             "refine": ["kinetics", "scale"],
             "seed": 1,
             "starts": 4,

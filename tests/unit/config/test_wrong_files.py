@@ -10,7 +10,7 @@ from tests.unit.config.reported import NAME, problems
 from torchref_kinetic_plugin.config import ConfigError, Problem, read_refinement_file
 from torchref_kinetic_plugin.errors import InputError
 
-REFINEMENT_KEYS = "allowed: occupancy, d_min, d_max, cycles, refine, seed, starts, free_fraction"
+REFINEMENT_KEYS = "allowed: occupancy, d_min, d_max, cycles, stop, refine, seed, starts, free_fraction"
 SECTIONS = "allowed: title, refinement, structures, experiment, weights, output, kinetics, unrestrained, fixed"
 
 

@@ -1,0 +1,82 @@
+"""One evaluation of the joint objective, with gradients, beside the structure factors and restraints in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from benchmarks.series import EXAMPLE
+from benchmarks.timing import in_turn
+from torchref_kinetic_plugin.bridge.row_restraints import RowRestraints
+from torchref_kinetic_plugin.bridge.shared_atoms import AtomValues, SharedAtomBank
+from torchref_kinetic_plugin.refinement.experiment import ExperimentData
+from torchref_kinetic_plugin.refinement.joint_objective import JointObjective
+from torchref_kinetic_plugin.structures import ParameterMap
+from torchref_kinetic_plugin.structures.moving import differing_residues, own_atoms
+from torchref_kinetic_plugin.threads import one_thread
+from torchref_kinetic_plugin.workflow.joint_setup import prepare_joint, restraints_of
+from torchref_kinetic_plugin.workflow.loading import load_refinement
+
+#: Largest ratios: of the whole objective to its structure factors and restraints, and of three structures to one.
+LIMIT, SHARED_LIMIT = 1.5, 1.6
+
+
+@one_thread()
+def rows() -> Iterator[str]:
+    """Two lines of the table, on the example: 3 structures, 8 timepoints, all data to 1.7 A.
+
+    In the first line only what differs moves, as in a refinement, so that the structure factors cost little as well; in
+    the second all atoms do.
+    """
+    loaded = load_refinement(
+        EXAMPLE / "refinement.toml", overrides={"refinement.refine": ["kinetics", "structures", "scale"]}
+    )
+    data = [ExperimentData(e.settings.name, e.names, e.schedule.times, e.grid) for e in loaded.experiments]
+    models = [structure.to_gemmi() for structure in loaded.structures]
+    crystal, hkl = data[0].crystal, data[0].grid.hkl
+    n = len(loaded.structures.structures[0].atoms)
+    alone = SharedAtomBank(models[:1], [np.arange(n)], hkl, crystal, moving=np.ones(n, dtype=np.bool_))
+    setup = prepare_joint(loaded, alone.start, data, loaded.build_provider(), device="cpu")
+    restraints = restraints_of(loaded, setup)
+    restraints.width = 0.15
+    objective = JointObjective(setup.experiments, setup.variables, restraints)
+    vector = setup.variables.get()
+    bank = setup.experiments[0].bank
+    gradient = torch.randn(bank.n_structures, len(hkl), dtype=torch.complex128)
+
+    def unavoidable() -> None:
+        point = torch.from_numpy(vector).requires_grad_()
+        values = setup.variables.atom_values(point)
+        terms = restraints(values)
+        factors = bank.structure_factors(values)
+        value = (factors.real * gradient.real + factors.imag * gradient.imag).sum()
+        (value + torch.stack(list(terms.values())).sum()).backward()  # type: ignore[no-untyped-call]
+
+    pair = in_turn(lambda: objective(vector), unavoidable, seconds=6.0)
+    yield (
+        f"| joint step, {len(vector)} variables, 8 timepoints | {1e3 * pair.ours:.0f} ms "
+        f"| {1e3 * pair.theirs:.0f} ms, structure factors and restraints alone | {pair.ratio:.2f} | {LIMIT:.1f} |"
+    )
+    # Reference, first intermediate, and that once more with its own atoms elsewhere: a tenth of each is its own.
+    reference, first = loaded.structures.structures[:2]
+    own = own_atoms(first, differing_residues(first, reference))
+    third = replace(first.with_values(xyz=first.atoms.xyz + 0.1 * own[:, None]), name="third")
+    parameters = ParameterMap.by_own((reference, first, third), (own_atoms(reference, ()), own, own))
+    models = [each.to_gemmi() for each in (reference, first, third)]
+    shared = SharedAtomBank(models, parameters.rows, hkl, crystal, moving=np.ones(parameters.n_rows, dtype=np.bool_))
+
+    def step(of: SharedAtomBank, geometry: RowRestraints) -> None:
+        xyz, b = of.start.xyz.clone().requires_grad_(), of.start.b.clone().requires_grad_()
+        values = AtomValues(xyz, b, of.start.u)
+        factors = of.structure_factors(values)
+        (factors.abs().square().sum() + torch.stack(list(geometry(values).values())).sum()).backward()  # type: ignore[no-untyped-call]
+
+    three, one = RowRestraints(shared), RowRestraints(alone)
+    pair = in_turn(lambda: step(shared, three), lambda: step(alone, one), seconds=6.0)
+    yield (
+        f"| 3 structures, {100.0 * own.mean():.0f} % of the atoms differ | {1e3 * pair.ours:.0f} ms "
+        f"| {1e3 * pair.theirs:.0f} ms, 1 structure | {pair.ratio:.2f} | {SHARED_LIMIT:.1f} |"
+    )
