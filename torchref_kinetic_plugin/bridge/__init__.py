@@ -9,16 +9,12 @@ _HOME = {
     "AbsoluteScale": "absolute_scale",
     "AnisotropicScales": "anisotropy",
     "Crystal": "crystal",
-    "Observations": "grid",
     "ScaleForm": "anisotropy",
     "StructureFactorBank": "structure_factors",
     "fit_absolute_scale": "absolute_scale",
     "fit_relative_scales": "relative_scale",
     "fit_scales_to_model": "model_scale",
-    "mixture_amplitudes": "mixture",
-    "mixture_jacobian": "mixture",
-    "one_grid": "grid",
-    "with_solvent": "mixture",
+    "with_solvent": "solvent",
 }
 
 __all__ = sorted(_HOME)  # noqa: PLE0605

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from torchref_kinetic_plugin.bridge.crystal import Crystal, Floats, Indices
 from torchref_kinetic_plugin.bridge.environment import framework, quiet, settings
-from torchref_kinetic_plugin.bridge.grid import reflection_keys
 from torchref_kinetic_plugin.bridge.robust_weights import measured
 from torchref_kinetic_plugin.errors import ScalingError, ShapeError
+from torchref_kinetic_plugin.reflections.asymmetric_unit import reflection_keys
 
 _DTYPE = torch.float64
 

@@ -18,8 +18,6 @@ from torchref_kinetic_plugin.structures.structure import AtomicStructure
 #: Displacement of an atom that is a difference, A: at least this, and so many times what is usual between the models.
 _LEAST_DIFFERENCE = 0.05
 _UNUSUAL = 5.0
-#: Median displacement above which two models were refined apart, A.
-_APART = 0.005
 #: Distance of an atom that surrounds a difference, and the displacement that makes surroundings give way, A.
 _NEIGHBOUR = 3.8
 _MAKES_WAY = 0.5
@@ -83,14 +81,6 @@ def differing_residues(structure: AtomicStructure, reference: AtomicStructure) -
     # What chemistry does not tell apart has not moved when two models name it the other way round.
     exchanged = {text.split(" (")[0] for text in exchanged_names(structure, reference)}
     return frozenset(residue for residue in found if str(residue) not in exchanged)
-
-
-def refined_apart(structure: AtomicStructure, reference: AtomicStructure) -> bool:
-    """Whether two models differ everywhere, as models refined apart do."""
-    pairs = same_atoms(structure.atoms, reference.atoms)
-    if not len(pairs[0]):
-        return False
-    return bool(np.median(np.linalg.norm(displacement(structure, reference, pairs), axis=1)) > _APART)
 
 
 def surrounding_residues(

@@ -14,11 +14,10 @@ from torchref_kinetic_plugin.bridge import (
     fit_absolute_scale,
     fit_relative_scales,
     fit_scales_to_model,
-    mixture_amplitudes,
-    one_grid,
     with_solvent,
 )
 from torchref_kinetic_plugin.errors import ScalingError
+from torchref_kinetic_plugin.reflections import merge_grid, one_free_set, read_observations
 
 
 def r_factor(observed: np.ndarray, calculated: np.ndarray) -> float:
@@ -58,27 +57,24 @@ def test_known_scale_and_solvent_with_indices_anywhere() -> None:
 
 def test_lysozyme_r_factors_are_the_framework_s(lysozyme) -> None:
     names = ("apo_20ns_dark1", "apo_20ns_light")
-    files = [gemmi.read_mtz_file(str(lysozyme / f"{name}.mtz")) for name in names]
-    arrays = [np.array(file.array, dtype=np.float64) for file in files]
-    where = Crystal(files[0].cell, files[0].spacegroup)
-    data = one_grid([(a[:, :3].astype(np.int32), a[:, 3], a[:, 4]) for a in arrays], where, names)
-    flags = one_grid([(a[:, :3].astype(np.int32), a[:, 5], np.ones(len(a))) for a in arrays], where, names)
-    free = np.nanmin(flags.amplitudes, axis=0) == 0.0
+    first, second = (read_observations(lysozyme / f"{name}.mtz") for name in names)
+    data = merge_grid([first, second], one_free_set(first, [second], seed=1))
+    where, free = Crystal(data.cell, data.spacegroup), data.free
     bank = StructureFactorBank([gemmi.read_structure(str(lysozyme / "laser_off.pdb"))], data.hkl, where)
     atoms, masks = bank.structure_factors(), bank.mask_structure_factors()
     absolute = fit_absolute_scale(
-        data.amplitudes[0], data.sigmas[0], data.hkl, where, atoms=atoms[0], masks=masks[0], free=free
+        data.amplitude[0], data.sigma[0], data.hkl, where, atoms=atoms[0], masks=masks[0], free=free
     )
     assert absolute.r_work < 0.1645
     assert absolute.r_free < 0.1795
     assert 0.3 < absolute.k_sol < 0.45
-    relative = fit_relative_scales(data.amplitudes, data.sigmas, data.hkl, where, use=~free, names=names)
+    relative = fit_relative_scales(data.amplitude, data.sigma, data.hkl, where, use=~free, names=names)
     components = with_solvent(atoms, masks, torch.as_tensor(absolute.mask_scale))
     scale = torch.as_tensor(absolute.scale * relative.values(data.hkl))
-    model = mixture_amplitudes(torch.ones(1, 2), components, scale).numpy()
-    against = fit_scales_to_model(data.amplitudes, data.sigmas, model, data.hkl, where, use=~free, names=names)
+    model = (scale * components.abs()).numpy()
+    against = fit_scales_to_model(data.amplitude, data.sigma, model, data.hkl, where, use=~free, names=names)
     refined = model * against.values(data.hkl)
-    seen = data.present[1]
+    seen = data.mask[1]
     for amplitudes, work, test in ((model, 0.1655, 0.182), (refined, 0.1650, 0.182)):
-        assert r_factor(data.amplitudes[1, seen & ~free], amplitudes[1, seen & ~free]) < work
-        assert r_factor(data.amplitudes[1, seen & free], amplitudes[1, seen & free]) < test
+        assert r_factor(data.amplitude[1, seen & ~free], amplitudes[1, seen & ~free]) < work
+        assert r_factor(data.amplitude[1, seen & free], amplitudes[1, seen & free]) < test
