@@ -182,7 +182,7 @@ def test_all_errors_of_a_file_together(campaign, capsys):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (('refine = ["kinetics", "scale"]', 'refine = ["structures"]'), "structures are refined by a later version"),
+        (('refine = ["kinetics", "scale"]', 'refine = ["structure"]'), "did you mean 'structures'?"),
         (('occupancy = "kinetics"', 'occupancy = "kinetic"'), "did you mean 'kinetics'?"),
         (('C = "I2"', 'C = "I3"'), "I3"),
     ],
