@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 
@@ -22,11 +24,11 @@ _REPEATS = 3
 
 
 def rows(*, steps: int = _STEPS) -> Iterator[str]:
-    """One line of the table: the example at its true structures, from the starts of its refinement file.
+    """Two lines of the table: the example at its true structures, from the starts of its refinement file.
 
     Set-up is timed on neither side: reading, scaling and, here, the structure factors, which the framework evaluates
     again at every timepoint and step. Its result is judged by the likelihood of this package, with scales and error
-    model fitted anew at its occupancies.
+    model fitted anew at its occupancies. Ours is timed twice: until its likelihood is as high, and until it converged.
 
     Parameters
     ----------
@@ -45,26 +47,47 @@ def rows(*, steps: int = _STEPS) -> Iterator[str]:
     theirs = (time.perf_counter() - begin) * _STEPS / steps
     # Half of ours before and half after, as the speed of the machine drifts meanwhile.
     runs += [_fit(prepared, series, provider(series)) for _ in range(_REPEATS)]
-    fit, ours = runs[-1][1], statistics.median(seconds for seconds, _ in runs)
-    judged = _fit(prepared, series, _as_given(series, kinetics))[1]
+    fit, ours = runs[-1].fit, statistics.median(run.seconds for run in runs)
+    judged = _fit(prepared, series, _as_given(series, kinetics)).fit
+    as_high = statistics.median(run.as_high_as(judged.work) for run in runs)
 
     scaled = "" if steps == _STEPS else f" (scaled from {steps})"
-    yield (
-        f"| kinetic fit, {series.name}, ln L {fit.work:.1f} against {judged.work:.1f} "
-        f"({'at least as high' if fit.work >= judged.work else 'LOWER'}) | {ours:.2f} s "
-        f"| {theirs:.0f} s, refine_kinetics({_STEPS}){scaled} | 1/{theirs / ours:.0f} | 1/{1.0 / LIMIT:.0f} |"
-    )
+    for what, seconds in (("until ln L is as high", as_high), ("until converged", ours)):
+        yield (
+            f"| kinetic fit, {series.name}, {what}; ln L in the end {fit.work:.1f} against {judged.work:.1f} "
+            f"| {seconds:.2f} s | {theirs:.0f} s, refine_kinetics({_STEPS}){scaled} "
+            f"| 1/{theirs / seconds:.0f} | 1/{1.0 / LIMIT:.0f} |"
+        )
 
 
-def _fit(prepared: Preparation, series: Series, occupancies: SeriesOccupancies) -> tuple[float, KineticFit]:
-    """Seconds, and the fit, from scales and an error model that no other fit has touched."""
+@dataclass(frozen=True)
+class _Run:
+    """A fit, its time in seconds, and when which log-likelihood of the work reflections was reached."""
+
+    fit: KineticFit
+    seconds: float
+    reached: list[tuple[float, float]]
+
+    def as_high_as(self, work: float) -> float:
+        """Seconds until the log-likelihood was at least as high; infinite when it never was."""
+        return min((seconds for seconds, value in self.reached if value >= work), default=math.inf)
+
+
+def _fit(prepared: Preparation, series: Series, occupancies: SeriesOccupancies) -> _Run:
+    """Fit from scales and an error model that no other fit has touched."""
     begin = time.perf_counter()
+    reached: list[tuple[float, float]] = []
     model = ExperimentModel(
         series.data, prepared.model.components, prepared.model.base_log_scale.numpy(), series.reference_occupancies
     )
     refined = any(parameter.requires_grad for parameter in occupancies.parameters())
-    fit = fit_kinetics([model], occupancies, refine_provider=refined)
-    return time.perf_counter() - begin, fit
+    fit = fit_kinetics(
+        [model],
+        occupancies,
+        refine_provider=refined,
+        on_iteration=lambda step: reached.append((time.perf_counter() - begin, step.work)),
+    )
+    return _Run(fit, time.perf_counter() - begin, reached)
 
 
 @torch.no_grad()

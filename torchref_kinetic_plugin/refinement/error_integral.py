@@ -25,7 +25,7 @@ STATISTICS = ("w", "x", "y", "xx", "xy", "yy", "q", "xq", "yq", "qq")
 _W, _XX, _YY, _Q = (STATISTICS.index(name) for name in ("w", "xx", "yy", "q"))
 
 #: Angles that look for where the integrand is, over how many widths of the prior; then those of the integral.
-_SEARCH_ANGLES = 17
+_SEARCH_ANGLES = 11
 _ANGLE_WIDTHS = 8.0
 _N_ANGLES = 15
 #: Curvature of the logarithm per step of the angles above which there were too few (a trapezoid over a normal curve
@@ -47,7 +47,7 @@ _WIDTHS = 7.0
 _STRONG = 12.0
 _ALIKE = 0.1
 #: Numbers of one array of a block of reflections: bounds memory.
-_BLOCK_NUMBERS = 150_000
+_BLOCK_NUMBERS = 600_000
 
 
 def log_integral(sums: Tensor, reference: Tensor, variance: Tensor, centric: Tensor) -> Tensor:
@@ -205,8 +205,13 @@ class _Block:
         half = (_ANGLE_WIDTHS / torch.sqrt(self.precision * self.typical * self.reference)).clamp(max=math.pi)
         angles, _ = _trapezoid(-half, half, count)
         quartic = self._quartic(torch.cos(angles), torch.sin(angles))
-        radius, curvature = self._single_maximum(quartic)
-        profile = quartic.value(radius) + torch.log(radius) - 0.5 * torch.log(curvature)
+        if self.alike:
+            # The parabola about the typical radius tells where there is anything.
+            slope = quartic.slope(self.typical)
+            profile = quartic.value(self.typical) + 0.5 * slope**2 / self._curvature(quartic, self.typical)
+        else:
+            radius, curvature = self._single_maximum(quartic)
+            profile = quartic.value(radius) + torch.log(radius) - 0.5 * torch.log(curvature)
         inside = profile > profile.max(0).values - _NEGLIGIBLE
         first = inside.to(torch.int8).argmax(0)
         last = count - 1 - inside.flip(0).to(torch.int8).argmax(0)

@@ -88,9 +88,9 @@ class QuadraticForm:
         n = len(self.by_occupancies)
         return replace(self, occupancies=whole[:n, :n], coupling=whole[:n, n:], scales=whole[n:, n:])
 
-    def eliminated(self) -> QuadraticTarget:
-        """The form in the occupancies alone, at the best scales for each of them."""
-        inverse = pseudo_inverse(self.scales)
+    def eliminated(self, refine_scale: bool = True) -> QuadraticTarget:
+        """The form in the occupancies alone, at the best scales for each of them, or at the scales as they are."""
+        inverse = pseudo_inverse(self.scales) if refine_scale else np.zeros_like(self.scales)
         through = self.coupling @ inverse
         gradient = self.by_occupancies - through @ self.by_scales
         information = self.occupancies - through @ self.coupling.T

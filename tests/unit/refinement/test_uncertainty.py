@@ -62,7 +62,7 @@ def test_the_curvature_is_that_of_the_profile_likelihood(fitted, monkeypatch):
     # The other parameters follow along the ridge; the scales by their own second-order steps.
     direction = uncertainty.covariance[:, 1] / math.sqrt(uncertainty.covariance[1, 1])
     falls = []
-    monkeypatch.setattr("torchref_kinetic_plugin.refinement.kinetic_fit.settle_error_model", lambda *_: 0.0)
+    monkeypatch.setattr("torchref_kinetic_plugin.refinement.fit_state.settle_error_model", lambda *_: 0.0)
     monkeypatch.setattr(type(model), "refresh_inflation_design", lambda *_: None)
     try:
         for sign in (1.0, -1.0):
