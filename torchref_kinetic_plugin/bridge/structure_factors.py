@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torchref_kinetic_plugin.bridge.atom_table import has_hydrogens, occupancies_of, reader_of, smallest_b
 from torchref_kinetic_plugin.bridge.crystal import Crystal, Indices
 from torchref_kinetic_plugin.bridge.environment import complex_of, framework, quiet, settings
+from torchref_kinetic_plugin.bridge.transform import DensityTransform
 from torchref_kinetic_plugin.errors import ShapeError, UnknownNameError
 
 KINDS = ("xyz", "adp", "u")
@@ -145,6 +146,7 @@ class StructureFactorBank:
         squares = torch.as_tensor(crystal.resolution(indices) ** -2.0, dtype=dtype, device=device)
         self._sharpening = torch.exp(0.25 * self.blur * squares)
         self._masks: Tensor | None = None
+        self._transforms: dict[tuple[int, int, int], DensityTransform] = {}
 
     def _settings(self) -> Any:
         return settings(dtype=self.dtype, cutoff=self.cutoff)
@@ -177,8 +179,22 @@ class StructureFactorBank:
         isotropic = (xyz, b + self.blur, *form)
         xyz, u, *form = anisotropic
         anisotropic = (xyz, u + self._blur_tensor(u), *form)
-        factors: Tensor = model.fft.compute_structure_factors(self.hkl, *isotropic, *anisotropic)[0]
-        return factors * self._sharpening
+        return self._transformed(model, isotropic, anisotropic)
+
+    def _transformed(self, model: Any, isotropic: Any, anisotropic: Any) -> Tensor:
+        """Structure factors (H,) of blurred atoms on a model's grid, blur taken off."""
+        fft = model.fft
+        fft.ensure_grid()
+        if not fft.late_symmetry_compatible:
+            factors: Tensor = fft.compute_structure_factors(self.hkl, *isotropic, *anisotropic)[0]
+            return factors * self._sharpening
+        shape = fft.grid_shape
+        if shape not in self._transforms:
+            extractor = fft.ctx.spacegroup.reciprocal_extractor(self.hkl, shape)
+            volume = float(self.crystal.cell.volume)
+            self._transforms[shape] = DensityTransform(extractor.equiv_hkls, extractor.phases, shape, volume)
+        density = fft.build_density_map(*isotropic, *anisotropic, apply_symmetry=False)
+        return self._transforms[shape](density) * self._sharpening
 
     def _tables(self, model: Any) -> tuple[Any, Any]:
         """Coordinates, displacement, occupancies and form factors of isotropic and of anisotropic atoms."""
@@ -232,10 +248,8 @@ class StructureFactorBank:
         given = (xyz, displacement + (self._blur_tensor(xyz) if anisotropic else self.blur), occupancy, *form)
         shape = (0,) if anisotropic else (0, 6)
         none = (xyz[:0], xyz.new_zeros(shape), occupancy[:0], form[0][:0], form[1][:0])
-        tables = (*none, *given) if anisotropic else (*given, *none)
         with self._settings():
-            factors: Tensor = self.models[0].fft.compute_structure_factors(self.hkl, *tables)[0]
-        return factors * self._sharpening
+            return self._transformed(self.models[0], *((none, given) if anisotropic else (given, none)))
 
     def place(self, structure: int, xyz: Tensor) -> None:
         """Put the atoms (n_atoms, 3) of a structure elsewhere, A; masks do not follow before `update_masks`."""

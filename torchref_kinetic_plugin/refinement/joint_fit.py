@@ -35,7 +35,7 @@ VALIDATION_FRACTION = 0.05
 #: Gain of a cycle in the objective below which nothing moves any more.
 _SMALL_GAIN = 2.0
 #: Standard errors by which the validation set must have become worse before the refinement stops.
-_WORSE = 1.0
+_WORSE = 2.0
 
 
 @final

@@ -173,6 +173,6 @@ def _iterate(fit: FitState, n_starts: int, seed: int, report: _Report) -> tuple[
         # A step that no halving mends, though it trusted all of the curvature, has reached what rounding leaves.
         stuck = halvings > MAX_HALVINGS and trusted
         if moved < SMALL_CHANGE and (left < _TOLERANCE or stuck):
-            return gain < _ROUNDING_GAIN, costs
+            return left < _TOLERANCE or gain < _ROUNDING_GAIN, costs
         before = gain
     return False, costs

@@ -21,6 +21,8 @@ _UNUSUAL = 5.0
 #: Distance of an atom that surrounds a difference, and the displacement that makes surroundings give way, A.
 _NEIGHBOUR = 3.8
 _MAKES_WAY = 0.5
+#: Distance over which a water of one number is one water, A: models refined apart number theirs as they come.
+_SAME_SITE = 1.0
 #: Longest bond of a hydrogen, A.
 _HYDROGEN_BOND = 1.35
 
@@ -86,13 +88,17 @@ def differing_residues(structure: AtomicStructure, reference: AtomicStructure) -
 def surrounding_residues(
     structure: AtomicStructure, reference: AtomicStructure, residues: Collection[ResidueKey]
 ) -> frozenset[ResidueKey]:
-    """Residues of the molecule that touch atoms of these residues which moved far, in either structure."""
+    """Residues, and waters that both structures have, which touch atoms of these residues that moved far.
+
+    In either structure.
+    """
     here, there = same_atoms(structure.atoms, reference.atoms)
     length = np.linalg.norm(displacement(structure, reference, (here, there)), axis=1)
     in_residues = np.array([structure.atoms.residues[place] in residues for place in here.tolist()], dtype=np.bool_)
     moved = (length > _MAKES_WAY) & in_residues & robust(structure.atoms)[here]
     places = cartesian_of(structure.atoms.fractional, reference.cell)
     around = robust(reference.atoms)
+    around[there[reference.atoms.water[there] & (length < _SAME_SITE)]] = True
     found: set[ResidueKey] = set()
     for points in (places[here[moved]], reference.atoms.xyz[there[moved]]):
         for point in points:
