@@ -61,8 +61,8 @@ class _Group:
 class SharedAtomBank:
     """K structures whose atoms take their values from common rows (see `structures.ParameterMap`).
 
-    Structure factors are linear in the atoms: those of a structure are the sum over groups of rows with the same
-    users. A group that stands still is evaluated once, one that moves once per call, however many structures use it.
+    Density and structure factors are linear in the atoms: those of a structure are the sum over groups of rows with
+    the same users. A group that stands still is evaluated once, one that moves once per call, whoever uses it.
 
     Parameters
     ----------
@@ -160,7 +160,7 @@ class SharedAtomBank:
                 self._moving.append(group)
             else:
                 with torch.no_grad():
-                    self._still[list(together)] += self._factors(group, self.start)
+                    self._still[list(together)] += self.structures.from_density(self._density(group, self.start))
 
     @property
     def n_structures(self) -> int:
@@ -175,8 +175,19 @@ class SharedAtomBank:
     def structure_factors(self, values: AtomValues) -> Tensor:
         """Of the atoms (K, H) complex, electrons; differentiable once in the values of moving rows."""
         result: Any = list(self._still)
-        for group in self._moving:
-            factors = self._factors(group, values)
+        densities = [self._density(group, values) for group in self._moving]
+        used = [
+            [density for group, density in zip(self._moving, densities, strict=True) if number in group.users]
+            for number in range(self.n_structures)
+        ]
+        if sum(map(bool, used)) < len(densities):
+            # A transform costs more than a sum.
+            for structure, parts in enumerate(used):
+                if parts:
+                    result[structure] = result[structure] + self.structures.from_density(sum(parts[1:], parts[0]))
+            return torch.stack(result)
+        for group, density in zip(self._moving, densities, strict=True):
+            factors = self.structures.from_density(density)
             for structure in group.users:
                 result[structure] = result[structure] + factors
         return torch.stack(result)
@@ -233,9 +244,9 @@ class SharedAtomBank:
             waves[:, :, 3] -= wave * (0.25 * squares[:, None] * b)
         return waves
 
-    def _factors(self, group: _Group, values: AtomValues) -> Tensor:
+    def _density(self, group: _Group, values: AtomValues) -> Tensor:
         rows = group.rows
         displacement = values.u[rows] if group.anisotropic else values.b[rows]
-        return self.structures.of_some_atoms(
+        return self.structures.density_of(
             values.xyz[rows], displacement, group.occupancy, group.form, anisotropic=group.anisotropic
         )

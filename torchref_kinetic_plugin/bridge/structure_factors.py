@@ -146,7 +146,7 @@ class StructureFactorBank:
         squares = torch.as_tensor(crystal.resolution(indices) ** -2.0, dtype=dtype, device=device)
         self._sharpening = torch.exp(0.25 * self.blur * squares)
         self._masks: Tensor | None = None
-        self._transforms: dict[tuple[int, int, int], DensityTransform] = {}
+        self._transform: DensityTransform | None = None
 
     def _settings(self) -> Any:
         return settings(dtype=self.dtype, cutoff=self.cutoff)
@@ -179,22 +179,28 @@ class StructureFactorBank:
         isotropic = (xyz, b + self.blur, *form)
         xyz, u, *form = anisotropic
         anisotropic = (xyz, u + self._blur_tensor(u), *form)
-        return self._transformed(model, isotropic, anisotropic)
+        return self.from_density(self._density(model, isotropic, anisotropic))
 
-    def _transformed(self, model: Any, isotropic: Any, anisotropic: Any) -> Tensor:
-        """Structure factors (H,) of blurred atoms on a model's grid, blur taken off."""
+    def _density(self, model: Any, isotropic: Any, anisotropic: Any) -> Tensor:
+        """Of blurred atoms, on the grid that all models have."""
         fft = model.fft
         fft.ensure_grid()
+        density: Tensor = fft.build_density_map(
+            *isotropic, *anisotropic, apply_symmetry=not fft.late_symmetry_compatible
+        )
+        return density
+
+    def from_density(self, density: Tensor) -> Tensor:
+        """Structure factors (H,) of a density of `density_of`, or of a sum of such; the blur is taken off."""
+        fft = self.models[0].fft
         if not fft.late_symmetry_compatible:
-            factors: Tensor = fft.compute_structure_factors(self.hkl, *isotropic, *anisotropic)[0]
+            factors: Tensor = fft.map_to_structure_factors(density, self.hkl, apply_symmetry=False)
             return factors * self._sharpening
-        shape = fft.grid_shape
-        if shape not in self._transforms:
-            extractor = fft.ctx.spacegroup.reciprocal_extractor(self.hkl, shape)
+        if self._transform is None or self._transform.shape != fft.grid_shape:
+            extractor = fft.ctx.spacegroup.reciprocal_extractor(self.hkl, fft.grid_shape)
             volume = float(self.crystal.cell.volume)
-            self._transforms[shape] = DensityTransform(extractor.equiv_hkls, extractor.phases, shape, volume)
-        density = fft.build_density_map(*isotropic, *anisotropic, apply_symmetry=False)
-        return self._transforms[shape](density) * self._sharpening
+            self._transform = DensityTransform(extractor.equiv_hkls, extractor.phases, fft.grid_shape, volume)
+        return self._transform(density) * self._sharpening
 
     def _tables(self, model: Any) -> tuple[Any, Any]:
         """Coordinates, displacement, occupancies and form factors of isotropic and of anisotropic atoms."""
@@ -221,7 +227,7 @@ class StructureFactorBank:
         b[parts[0]], u[parts[1]] = isotropic[1], anisotropic[1]
         return StructureAtoms(xyz, b, u, flags, (form[0], form[1]))
 
-    def of_some_atoms(
+    def density_of(
         self,
         xyz: Tensor,
         displacement: Tensor,
@@ -230,7 +236,7 @@ class StructureFactorBank:
         *,
         anisotropic: bool,
     ) -> Tensor:
-        """Structure factors (H,) of n atoms of one kind, with their symmetry mates.
+        """Density, blurred, of n atoms of one kind; a real array for `from_density`, which knows the symmetry.
 
         Parameters
         ----------
@@ -249,7 +255,7 @@ class StructureFactorBank:
         shape = (0,) if anisotropic else (0, 6)
         none = (xyz[:0], xyz.new_zeros(shape), occupancy[:0], form[0][:0], form[1][:0])
         with self._settings():
-            return self._transformed(self.models[0], *((none, given) if anisotropic else (given, none)))
+            return self._density(self.models[0], *((none, given) if anisotropic else (given, none)))
 
     def place(self, structure: int, xyz: Tensor) -> None:
         """Put the atoms (n_atoms, 3) of a structure elsewhere, A; masks do not follow before `update_masks`."""

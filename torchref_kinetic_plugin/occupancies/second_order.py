@@ -100,9 +100,14 @@ class SecondOrderFit:
         parameters. Regularizations of all are added.
     targets : sequence of QuadraticTarget
         One for each model.
+    regularization_weight : float
+        Factor of the regularization.
     """
 
-    def __init__(self, models: Sequence[nn.Module], targets: Sequence[QuadraticTarget]) -> None:
+    def __init__(
+        self, models: Sequence[nn.Module], targets: Sequence[QuadraticTarget], *, regularization_weight: float = 1.0
+    ) -> None:
+        self._weight = regularization_weight
         self.models = list(models)
         self.targets = list(targets)
         self.parameters: dict[str, nn.Parameter] = {}
@@ -168,7 +173,7 @@ class SecondOrderFit:
     def regularization(self) -> tuple[float, Floats, Floats]:
         """Regularization, its gradient and its Hessian at the present parameters."""
         gradient, hessian = np.zeros(self.size), np.zeros((self.size, self.size))
-        loss = sum((_loss(model) for model in self.models), start=torch.zeros((), dtype=torch.float64))
+        loss = self._weight * sum((_loss(model) for model in self.models), start=torch.zeros((), dtype=torch.float64))
         if loss.requires_grad:
             inputs = list(self.parameters.values())
             first = _flat_gradient(loss, inputs, create_graph=True)

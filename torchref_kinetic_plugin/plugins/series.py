@@ -39,6 +39,8 @@ class SeriesOccupancies(nn.Module):
         The module of each experiment; parameters may be shared between them.
     names : tuple of str
         Names of the experiments.
+    regularization_weight : float
+        Factor of all regularization; 1 unless it is set.
 
     Raises
     ------
@@ -55,6 +57,7 @@ class SeriesOccupancies(nn.Module):
         plugin: str,
     ) -> None:
         super().__init__()
+        self.regularization_weight = 1.0
         self.provider = provider.name
         self.plugin = plugin
         self.names = tuple(experiment.name for experiment in experiments)
@@ -77,12 +80,12 @@ class SeriesOccupancies(nn.Module):
         return [module() for module in self.modules_by_experiment]
 
     def get_regularization_loss(self) -> Tensor:
-        """Sum of the regularization of all modules, a float64 scalar."""
+        """Sum of the regularization of all modules, weighted, a float64 scalar."""
         terms = [
             require_valid_regularization(module, self.provider, self.plugin).to(torch.float64)
             for module in self.modules_by_experiment
         ]
-        return torch.stack(terms).sum()
+        return self.regularization_weight * torch.stack(terms).sum()
 
     def get_parameter_groups(self, base_lr: float = 0.001) -> list[dict[str, Any]]:
         """Optimizer groups over all experiments, those of one name joined, a shared parameter once."""

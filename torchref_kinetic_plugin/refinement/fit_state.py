@@ -144,7 +144,8 @@ class FitState:
     def _search(self, forms: list[QuadraticForm]) -> SecondOrderFit:
         """The provider's parameters, none where it is not refined, against the quadratic forms."""
         modules = list(self.provider.modules_by_experiment) if self.refine_provider else []
-        return SecondOrderFit(modules, [form.eliminated(self.refine_scale) for form in forms] if modules else [])
+        targets = [form.eliminated(self.refine_scale) for form in forms] if modules else []
+        return SecondOrderFit(modules, targets, regularization_weight=self.provider.regularization_weight)
 
     def settle_errors(self) -> float:
         """Fit the error model at the present occupancies and scales; return how far it moved."""

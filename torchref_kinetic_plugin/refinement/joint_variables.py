@@ -23,6 +23,7 @@ class Occupancies(Protocol):
     """What gives the occupancies of all experiments: `plugins.SeriesOccupancies`, or nothing that moves."""
 
     modules_by_experiment: Any
+    regularization_weight: float
 
     def __call__(self) -> list[Tensor]:
         """Of each experiment (K, N)."""

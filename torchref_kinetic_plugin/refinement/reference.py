@@ -33,6 +33,7 @@ class Nothing(nn.Module):
     def __init__(self, n_structures: int = 1) -> None:
         super().__init__()
         self.modules_by_experiment: Any = ()
+        self.regularization_weight = 1.0
         self._n_structures = n_structures
 
     def forward(self) -> list[Tensor]:

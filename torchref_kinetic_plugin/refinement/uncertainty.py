@@ -113,7 +113,9 @@ class _Curvature:
             for model, values in zip(self.models, provider(), strict=True)
         ]
         targets = [form.eliminated() for form in self.forms]
-        self.fit = SecondOrderFit(list(provider.modules_by_experiment), targets)
+        self.fit = SecondOrderFit(
+            list(provider.modules_by_experiment), targets, regularization_weight=provider.regularization_weight
+        )
 
     def from_scores(self) -> Floats:
         """(n, n), from the products of scores."""

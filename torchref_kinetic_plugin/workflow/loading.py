@@ -112,13 +112,15 @@ class LoadedRefinement:
 
     def build_provider(self) -> SeriesOccupancies:
         """Build the occupancies that the file asks for; errors as of `PluginManager.build`."""
-        return self.plugins.build(
+        provider = self.plugins.build(
             self.file.refinement.occupancy,
             self.settings,
             [experiment.schedule for experiment in self.experiments],
             self.structures.names,
             self.file.refinement.seed,
         )
+        provider.regularization_weight = self.file.weights.occupancy
+        return provider
 
     @property
     def remarks(self) -> list[str]:

@@ -62,6 +62,19 @@ def test_priors_are_in_the_objective_and_reach_every_rate():
     assert last.objective == pytest.approx(last.regularization - last.work, rel=1e-12)
 
 
+def test_the_weight_of_the_regularization_is_that_of_its_terms():
+    found = []
+    for own, common in ((600.0, 1.0), (200.0, 3.0)):
+        prior = {"rate_prior_weight": own, "rate_prior_mean": "1/(1 us)", "rate_prior_std": 0.5}
+        occupancies = provider(regularization=prior)
+        occupancies.regularization_weight = common
+        fit, estimated = estimates([small()], occupancies, n_starts=1)
+        found.append([fit.iterations[-1].regularization, *(each.value for each in estimated.values())])
+        found[-1] += [each.std_error_ln for each in estimated.values()]
+    assert found[0][0] > 0.1
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-6)
+
+
 def test_unrestrained_finds_the_occupancies():
     model, free = series(), provider("unrestrained")
     fit_kinetics([model], free)

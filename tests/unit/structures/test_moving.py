@@ -19,6 +19,8 @@ from torchref_kinetic_plugin.structures.moving import (
 
 EXAMPLE = Path(__file__).parents[3] / "example_data" / "photocycle"
 
+NAMED = {"dark": "dark.pdb", "I1": "i1.pdb", "I2": "i2.pdb"}
+
 
 @pytest.fixture(scope="module")
 def structures():
@@ -53,6 +55,18 @@ def test_what_makes_way_is_surroundings(structures):
     assert 44 in numbers(around) or 6 in numbers(around)
     assert not his & around
     assert len(around) < 12
+
+
+def test_a_water_makes_way_where_both_models_have_it():
+    """In the reversible series water 1040 follows Asp 197, which moves 1.4 A."""
+    folder = EXAMPLE.parent / "reversible"
+    dark, _, second = load_files({name: folder / file for name, file in NAMED.items()}).structures
+    moved = differing_residues(second, dark)
+    assert 1040 in numbers(surrounding_residues(second, dark, moved))
+    # Another water that happens to have its number is none that both have.
+    water = second.atoms.water & (second.atoms.residue_number == 1040)
+    elsewhere = second.with_values(xyz=second.atoms.xyz + 2.0 * water[:, None])
+    assert 1040 not in numbers(surrounding_residues(elsewhere, dark, moved))
 
 
 def test_selections(structures):
