@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from torchref_kinetic_plugin.workflow.joint_setup import JointSetup
 
 #: Iterations of a fit that are usual, for an estimate of the time left.
-_USUAL_ITERATIONS = 8
+_USUAL_ITERATIONS = 5
 
 
 @final
@@ -224,11 +224,12 @@ def _fitted(
     started = time.perf_counter()
 
     def report(iteration: Iteration) -> None:
-        each = (time.perf_counter() - started) / iteration.number
-        left = each * max(1, _USUAL_ITERATIONS - iteration.number)
+        # Where the amplitudes led counts as a step.
+        done = iteration.number + 1
+        left = (time.perf_counter() - started) / done * max(1, _USUAL_ITERATIONS - done)
         on_progress(Progress(f"fit, step {iteration.number}", iteration.objective, left))
 
-    on_progress(Progress("fit, error model"))
+    on_progress(Progress("fit, amplitudes"))
     fit = fit_kinetics(
         run.models,
         run.provider,
