@@ -41,7 +41,7 @@ def test_the_gradient_reaches_atoms_rates_and_scales(objective):
     gradient = objective(x).gradient
     random = np.random.default_rng(1)
     for part, step, allowed in (
-        (variables.xyz, 1e-4, 2e-2),
+        (variables.xyz, 3e-3, 2e-2),
         (variables.b, 1e-3, 2e-2),
         (variables.kinetics, 1e-4, 1e-3),
         (variables.scales, 1e-5, 1e-3),
@@ -49,7 +49,8 @@ def test_the_gradient_reaches_atoms_rates_and_scales(objective):
         direction = np.zeros(variables.size)
         direction[part] = random.normal(size=part.stop - part.start)
         slope = (objective(x + step * direction).total - objective(x - step * direction).total) / (2.0 * step)
-        # TorchRef's density is cut off at a radius, which its derivative does not see.
+        # TorchRef's density is cut off at a radius, which its derivative does not see: the longer the step, the less of
+        # the slope are the jumps of voxels that come and go.
         assert gradient @ direction == pytest.approx(slope, abs=allowed * np.linalg.norm(gradient[part])), part
         assert np.abs(gradient[part]).max() > 0.0
 
