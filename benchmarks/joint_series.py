@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.series import EXAMPLE
+from example_data.structures import MOVED
 from torchref_kinetic_plugin import refine
 from torchref_kinetic_plugin.results import RefinementResult
 from torchref_kinetic_plugin.scheme import seconds_per
@@ -23,8 +24,6 @@ from torchref_kinetic_plugin.structures import AtomTable, load_files
 from torchref_kinetic_plugin.workflow.loading import load_refinement
 
 _SERIES = ("photocycle", "reversible", "branch")
-#: Displacement beyond which an atom counts as moved, A.
-_MOVED = 0.2
 
 
 def main() -> None:
@@ -103,7 +102,7 @@ def _errors(source: Path, directory: Path) -> str:
         moved = [
             key
             for key, place in true.index.items()
-            if key in reference.index and np.linalg.norm(true.xyz[place] - reference.xyz[reference.index[key]]) > _MOVED
+            if key in reference.index and np.linalg.norm(true.xyz[place] - reference.xyz[reference.index[key]]) > MOVED
         ]
         off, before = (_rms(table, true, moved) for table in (found, given))
         parts.append(f"{each.upper()} {off:.3f} ({before:.3f})")

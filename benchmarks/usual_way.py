@@ -32,10 +32,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.extrapolation import Extrapolated, calculated_difference, extrapolated, projected, scanned
+from example_data.structures import MOVED, positions, rms
 from torchref_kinetic_plugin.bridge.environment import framework, quiet
 from torchref_kinetic_plugin.occupancies import occupancies_kinetics
 from torchref_kinetic_plugin.occupancies.curve_fit import fit_occupancies
-from torchref_kinetic_plugin.output.map_coefficients import difference_weights
 from torchref_kinetic_plugin.plugins import PluginManager
 from torchref_kinetic_plugin.refinement.experiment import ExperimentData, ExperimentModel, prepare_experiment
 from torchref_kinetic_plugin.scheme import parse_rate, seconds_per
@@ -44,12 +45,8 @@ from torchref_kinetic_plugin.workflow.loading import LoadedRefinement, load_refi
 
 _EXAMPLES = Path(__file__).resolve().parents[1] / "example_data"
 
-#: Occupancies that are tried.
-TRIALS = np.arange(0.02, 0.801, 0.01)
 #: How often occupancy and structure are found in turn, and TorchRef's cycles each time.
 ROUNDS, CYCLES = 2, 3
-#: Atoms that move further than this, A, are those over which errors of coordinates are stated.
-MOVED = 0.2
 
 Floats = NDArray[np.float64]
 Complexes = NDArray[np.complex128]
@@ -141,87 +138,6 @@ HEADER = (
     "| series | rate constants over truth | efficiency (truth) | moved atoms off, A (handed over) "
     "| occupancies off, r.m.s. | s |\n|---|---|---|---|---|---|"
 )
-
-
-@dataclass(frozen=True)
-class Extrapolated:
-    """Amplitudes (H,) as they would be at an occupancy of 1, with their sigmas; NaN where not known."""
-
-    amplitude: Floats
-    sigma: Floats
-
-
-def normalized_weights(difference: Floats, sigma: Floats) -> Floats:
-    """q-weights (H,) over their mean; NaN where a difference is not known."""
-    weights = difference_weights(difference, sigma)
-    return np.asarray(weights / np.nanmean(weights))
-
-
-def extrapolated(
-    reference: Floats, difference: Floats, sigma: Floats, occupancy: float, known: Floats | float = 0.0
-) -> Extrapolated:
-    """Extrapolate amplitudes to an occupancy of 1.
-
-    ``F = |F_ref| + alpha q / <q> (dF - known)``, alpha = 1 / occupancy.
-
-    Parameters
-    ----------
-    reference : ndarray
-        (H,), amplitudes of the reference, observed or calculated.
-    difference, sigma : ndarray
-        (H,), observed difference to the reference and its standard deviation.
-    occupancy : float
-        Of the structure at this delay.
-    known : ndarray or float
-        What other structures contribute to the difference.
-
-    Returns
-    -------
-    Extrapolated
-        Amplitudes that noise makes negative are left out.
-    """
-    slope = normalized_weights(difference, sigma) / occupancy
-    amplitude = reference + slope * (difference - known)
-    usable = np.nan_to_num(amplitude) > 0.0
-    return Extrapolated(np.where(usable, amplitude, np.nan), np.where(usable, slope * sigma, np.nan))
-
-
-def calculated_difference(components: Complexes, occupancies: Floats) -> Floats:
-    """``|F| - |F_dark|`` (H,) of a mixture; occupancies (K - 1,) of all structures (K, H) but the first."""
-    return np.asarray(np.abs(_mixture(components, occupancies)) - np.abs(components[0]))
-
-
-def projected(difference: Floats, weights: Floats, components: Complexes) -> tuple[Floats, Floats]:
-    """Occupancies (K - 1,) at which calculated differences match those observed, and their covariance.
-
-    Weighted least squares of the amplitudes, so with the phase that each mixture has; the covariance is scaled to the
-    residuals. NaN differences take no part.
-    """
-    seen = np.isfinite(difference) & np.isfinite(weights)
-    observed, root, parts = difference[seen], np.sqrt(weights[seen]), components[:, seen]
-    found = np.zeros(len(components) - 1)
-    for _ in range(20):
-        mixture = _mixture(parts, found)
-        slopes = np.real(np.exp(-1j * np.angle(mixture)) * (parts[1:] - parts[0])).T * root[:, None]
-        residual = root * (observed - calculated_difference(parts, found))
-        step = np.linalg.lstsq(slopes, residual, rcond=None)[0]
-        found = found + step
-        if np.abs(step).max() < 1e-8:
-            break
-    variance = float(residual @ residual) / (len(observed) - len(found))
-    return found, np.asarray(np.linalg.inv(slopes.T @ slopes) * variance)
-
-
-def scanned(difference: Floats, weights: Floats, components: Complexes, shares: Floats) -> float:
-    """Occupancy among `TRIALS` of all excited structures together, at their shares (K - 1,), that fits best."""
-    misfit = [
-        np.nansum(weights * (difference - calculated_difference(components, trial * shares)) ** 2) for trial in TRIALS
-    ]
-    return float(TRIALS[int(np.argmin(misfit))])
-
-
-def _mixture(components: Complexes, occupancies: Floats) -> Complexes:
-    return np.asarray(components[0] + np.tensordot(occupancies, components[1:] - components[0], axes=1))
 
 
 @dataclass(frozen=True)
@@ -337,7 +253,7 @@ def usual_way(directory: Path, recipe: Recipe = PUBLISHED) -> UsualWay:
             share = shares[:, delay] / shares[:, delay].sum()
             excited = scanned(*data.weighted(delay), data.components, share)
             values = _extrapolated(data, delay, number, excited * share, recipe)
-            free = np.linalg.norm(_positions(given[number + 1]) - _positions(given[0]), axis=1) > 0.0
+            free = np.linalg.norm(positions(given[number + 1]) - positions(given[0]), axis=1) > 0.0
             structures[number + 1] = refined(
                 loaded, data, values, given[number + 1], free, geometry_weight=recipe.geometry_weight
             )
@@ -405,16 +321,12 @@ def _errors(
     directory: Path, truth: Truth, structures: Sequence[gemmi.Structure], names: Sequence[str]
 ) -> dict[str, float]:
     """R.m.s. distance from the truth of each intermediate, over the atoms that move."""
-    dark, *others = (_positions(gemmi.read_structure(str(directory / "truth" / truth.structures[n]))) for n in names)
+    dark, *others = (positions(gemmi.read_structure(str(directory / "truth" / truth.structures[n]))) for n in names)
     result = {}
     for name, true, own in zip(names[1:], others, structures[1:], strict=True):
         moved = np.linalg.norm(true - dark, axis=1) > MOVED
-        result[name] = float(np.sqrt(((_positions(own) - true)[moved] ** 2).sum(axis=1).mean()))
+        result[name] = rms((positions(own) - true)[moved])
     return result
-
-
-def _positions(structure: gemmi.Structure) -> Floats:
-    return np.array([site.atom.pos.tolist() for site in structure[0].all()])
 
 
 def main() -> None:

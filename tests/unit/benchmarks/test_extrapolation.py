@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from benchmarks.usual_way import calculated_difference, extrapolated, normalized_weights, projected, scanned
+from benchmarks.extrapolation import calculated_difference, extrapolated, normalized_weights, projected, scanned
 
 
 def test_q_weights_by_hand():
