@@ -17,7 +17,7 @@ from torchref_kinetic_plugin.errors import ScalingError, ShapeError
 from torchref_kinetic_plugin.threads import one_thread
 
 Mask = NDArray[np.bool_]
-_WEIGHT_STEPS = 10
+_WEIGHT_STEPS = 16
 _MAX_STEPS = 60
 _TOLERANCE = 1e-9
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torchref_kinetic_plugin.bridge.atom_table import has_hydrogens, occupancies_of, reader_of, smallest_b
 from torchref_kinetic_plugin.bridge.crystal import Crystal, Indices
 from torchref_kinetic_plugin.bridge.environment import complex_of, framework, quiet, settings
+from torchref_kinetic_plugin.bridge.solvent import SolventMasks
 from torchref_kinetic_plugin.bridge.transform import DensityTransform
 from torchref_kinetic_plugin.errors import ShapeError, UnknownNameError
 
@@ -145,6 +146,7 @@ class StructureFactorBank:
         self.blur = max(0.0, needed) if blur is None else blur
         squares = torch.as_tensor(crystal.resolution(indices) ** -2.0, dtype=dtype, device=device)
         self._sharpening = torch.exp(0.25 * self.blur * squares)
+        self._solvent = SolventMasks(structures, indices, crystal)
         self._masks: Tensor | None = None
         self._transform: DensityTransform | None = None
 
@@ -279,14 +281,11 @@ class StructureFactorBank:
 
     def update_masks(self) -> None:
         """Compute the solvent masks again, from the present coordinates."""
-        solvent = framework("scaling").SolventModel
         rows = []
-        with self._settings(), quiet(), torch.no_grad():
-            for model in self.models:
-                # Radii of TorchRef's own scaler: probe 1.1 A, shrunk by 0.9 A.
-                mask = solvent(model, radius=1.1, erosion_radius=0.9, verbose=0, device=self.hkl.device)
-                mask.update_solvent()
-                rows.append(mask.get_rec_solvent(self.hkl))
+        with self._settings(), torch.no_grad():
+            for number, model in enumerate(self.models):
+                xyz = model.xyz().double().cpu().numpy()
+                rows.append(torch.as_tensor(self._solvent.structure_factors(number, xyz), device=self.hkl.device))
         self._masks = torch.stack(rows).to(complex_of(self.dtype))
 
     def parameters(self) -> list[nn.Parameter]:

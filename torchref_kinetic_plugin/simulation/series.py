@@ -232,7 +232,7 @@ def simulate_series(
     components = np.stack(
         [
             atomic_structure_factors(structure[0], reflections)
-            + solvent_structure_factors(structure[0], reflections, solvent, d_min=d_min)
+            + solvent_structure_factors(structure[0], reflections, solvent)
             for structure in structures
         ]
     )

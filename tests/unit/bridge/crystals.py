@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gemmi
 import numpy as np
+import torch
 
-from torchref_kinetic_plugin.bridge import Crystal
+from torchref_kinetic_plugin.bridge import Crystal, StructureFactorBank
+from torchref_kinetic_plugin.bridge.environment import framework, quiet, settings
 
 GROUPS = ("P 1", "P 1 21 1", "P 21 21 21", "P 43 21 2", "P 31 2 1", "P 61 2 2", "I 2 3")
 CELLS = {
@@ -78,3 +80,14 @@ def direct_sum(made: gemmi.Structure, hkl: np.ndarray) -> np.ndarray:
     made.setup_cell_images()
     calculator = gemmi.StructureFactorCalculatorX(made.cell)
     return np.array([calculator.calculate_sf_from_model(made[0], [int(i) for i in h]) for h in hkl])
+
+
+def framework_masks(bank: StructureFactorBank) -> torch.Tensor:
+    """Solvent masks as TorchRef draws them, with the radii of its scaler, on the grid of the structure factors."""
+    masks = []
+    with settings(dtype=bank.dtype, cutoff=bank.cutoff), quiet(), torch.no_grad():
+        for model in bank.models:
+            solvent = framework("scaling").SolventModel(model, radius=1.1, erosion_radius=0.9, verbose=0)
+            solvent.update_solvent()
+            masks.append(solvent.get_rec_solvent(bank.hkl))
+    return torch.stack(masks).to(torch.complex128)

@@ -65,8 +65,20 @@ def test_lysozyme_r_factors_are_the_framework_s(lysozyme) -> None:
     absolute = fit_absolute_scale(
         data.amplitude[0], data.sigma[0], data.hkl, where, atoms=atoms[0], masks=masks[0], free=free
     )
+    theirs = fit_absolute_scale(
+        data.amplitude[0],
+        data.sigma[0],
+        data.hkl,
+        where,
+        atoms=atoms[0],
+        masks=crystals.framework_masks(bank)[0],
+        free=free,
+    )
+    # A finer mask has less noise to fit.
+    assert absolute.r_free < theirs.r_free
+    assert absolute.r_work < theirs.r_work + 0.0005
     assert absolute.r_work < 0.1645
-    assert absolute.r_free < 0.1795
+    assert absolute.r_free < 0.1790
     assert 0.3 < absolute.k_sol < 0.45
     relative = fit_relative_scales(data.amplitude, data.sigma, data.hkl, where, use=~free, names=names)
     components = with_solvent(atoms, masks, torch.as_tensor(absolute.mask_scale))
@@ -75,6 +87,6 @@ def test_lysozyme_r_factors_are_the_framework_s(lysozyme) -> None:
     against = fit_scales_to_model(data.amplitude, data.sigma, model, data.hkl, where, use=~free, names=names)
     refined = model * against.values(data.hkl)
     seen = data.mask[1]
-    for amplitudes, work, test in ((model, 0.1655, 0.182), (refined, 0.1650, 0.182)):
+    for amplitudes, work, test in ((model, 0.166, 0.182), (refined, 0.1655, 0.182)):
         assert r_factor(data.amplitude[1, seen & ~free], amplitudes[1, seen & ~free]) < work
         assert r_factor(data.amplitude[1, seen & free], amplitudes[1, seen & free]) < test

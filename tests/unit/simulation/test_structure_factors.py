@@ -9,6 +9,7 @@ from torchref_kinetic_plugin.errors import InputError, ParameterError
 from torchref_kinetic_plugin.simulation import BulkSolvent, ModelError, ScalingSpread
 from torchref_kinetic_plugin.simulation.scaling import symmetrized
 from torchref_kinetic_plugin.simulation.structure_factors import (
+    MASK_SPACING,
     common_crystal,
     solvent_mask,
     solvent_structure_factors,
@@ -72,13 +73,10 @@ def test_the_solvent_is_the_transform_of_its_mask():
     structure = crystal(1)
     cell, group = common_crystal([structure])
     reflections = unique_reflections(cell, group, d_min=4.0)
-    d_min = 2.0
-    values = solvent_structure_factors(structure[0], reflections, BulkSolvent(0.4, 50.0), d_min=d_min)
-    mask = np.array(solvent_mask(structure[0], cell, group, spacing=d_min / 4.0), copy=True)
-    points = np.argwhere(mask > 0.0)
-    phase = 2j * np.pi * (points / np.array(mask.shape)) @ reflections.hkl.T
-    voxel = cell.volume / mask.size
-    direct = (mask[mask > 0.0][:, None] * np.exp(phase)).sum(axis=0) * voxel
+    values = solvent_structure_factors(structure[0], reflections, BulkSolvent(0.4, 50.0))
+    mask = np.array(solvent_mask(structure[0], cell, group, spacing=MASK_SPACING), copy=True)
+    transform = np.conj(np.fft.fftn(mask.astype(np.float64))) * cell.volume / mask.size
+    direct = transform[tuple(reflections.hkl.T)]
     smeared = 0.4 * direct * np.exp(-50.0 * reflections.s_squared / 4.0)
     np.testing.assert_allclose(values, smeared, atol=1e-4 * np.abs(smeared).max())
 
