@@ -88,6 +88,7 @@ class JointVariables:
         self.values = start
         self._free = torch.as_tensor(rows.free)
         self._riding, self._parent = torch.as_tensor(rows.riding), torch.as_tensor(rows.parent)
+        self._flags = anisotropic
         flags = anisotropic[self._free]
         self._isotropic, self._anisotropic = self._free[~flags], self._free[flags]
         self._search = SecondOrderFit(list(provider.modules_by_experiment) if refine_provider else [], [])
@@ -104,6 +105,18 @@ class JointVariables:
             slice(a, b) for a, b in itertools.pairwise(ends.tolist())
         )
         self.size = int(ends[-1])
+
+    def without_provider(self) -> JointVariables:
+        """The same from here on, but for the provider, whose parameters stay."""
+        return JointVariables(
+            self.rows,
+            self.values,
+            self._flags,
+            self.provider,
+            self.models,
+            refine_provider=False,
+            refine_scale=self.refine_scale,
+        )
 
     @property
     def isotropic(self) -> Tensor:

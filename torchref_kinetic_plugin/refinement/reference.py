@@ -18,8 +18,9 @@ from torchref_kinetic_plugin.bridge.row_restraints import RowRestraints
 from torchref_kinetic_plugin.bridge.shared_atoms import AtomValues, SharedAtomBank
 from torchref_kinetic_plugin.refinement.atom_terms import AtomRestraints
 from torchref_kinetic_plugin.refinement.experiment import ExperimentData, prepare_experiment
-from torchref_kinetic_plugin.refinement.joint_fit import JointFit, JointProgress, refine_jointly, validation_set
+from torchref_kinetic_plugin.refinement.joint_fit import refine_jointly, validation_set
 from torchref_kinetic_plugin.refinement.joint_objective import JointExperiment
+from torchref_kinetic_plugin.refinement.joint_progress import JointFit, JointProgress
 from torchref_kinetic_plugin.refinement.joint_variables import JointVariables, RowVariables
 
 #: Width of the distribution of differences of bonded atoms' shifts, A: a reference has usually been refined before.

@@ -16,7 +16,7 @@ from torchref_kinetic_plugin.results import DatasetStatistics
 
 if TYPE_CHECKING:
     from torchref_kinetic_plugin.bridge.shared_atoms import AtomValues
-    from torchref_kinetic_plugin.refinement.joint_fit import JointProgress
+    from torchref_kinetic_plugin.refinement.joint_progress import JointProgress
 
 #: Name of the file in the output directory.
 CHECKPOINT = "checkpoint.pt"
@@ -85,7 +85,7 @@ def read_checkpoint(directory: Path, settings: str, inputs: dict[str, str]) -> C
         When there is none, it cannot be read, or something has changed since.
     """
     from torchref_kinetic_plugin.bridge.shared_atoms import AtomValues
-    from torchref_kinetic_plugin.refinement.joint_fit import Cycle, JointProgress
+    from torchref_kinetic_plugin.refinement.joint_progress import Cycle, JointProgress
 
     path = directory / CHECKPOINT
     if not path.is_file():
@@ -126,7 +126,7 @@ def _packed(state: Any) -> dict[str, Any]:
 
 def _unpacked(content: dict[str, Any]) -> Any:
     from torchref_kinetic_plugin.refinement.experiment import Nuisances
-    from torchref_kinetic_plugin.refinement.joint_fit import JointState
+    from torchref_kinetic_plugin.refinement.joint_progress import JointState
 
     vector, xyz, b, u = (each.numpy() for each in content["arrays"])
     return JointState(

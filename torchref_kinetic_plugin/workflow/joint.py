@@ -21,7 +21,7 @@ from torchref_kinetic_plugin.workflow.loading import LoadedRefinement, input_fil
 if TYPE_CHECKING:
     from torchref_kinetic_plugin.plugins.series import SeriesOccupancies
     from torchref_kinetic_plugin.refinement.experiment import ExperimentData
-    from torchref_kinetic_plugin.refinement.joint_fit import Cycle, JointFit, JointProgress
+    from torchref_kinetic_plugin.refinement.joint_progress import Cycle, JointFit, JointProgress
     from torchref_kinetic_plugin.refinement.joint_uncertainty import AtomFreedom
 
 #: Information about some rate or yield that the structures leave, as a fraction, below which a user is told.

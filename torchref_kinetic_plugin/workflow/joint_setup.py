@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from torchref_kinetic_plugin.plugins.series import SeriesOccupancies
     from torchref_kinetic_plugin.refinement.atom_terms import AtomRestraints
     from torchref_kinetic_plugin.refinement.experiment import ExperimentData, Preparation
-    from torchref_kinetic_plugin.refinement.joint_fit import JointProgress
     from torchref_kinetic_plugin.refinement.joint_objective import JointExperiment
+    from torchref_kinetic_plugin.refinement.joint_progress import JointProgress
     from torchref_kinetic_plugin.refinement.joint_variables import JointVariables
 
 #: Pull of the differences at an atom, in standard deviations, from which its residue moves.
