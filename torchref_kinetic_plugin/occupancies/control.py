@@ -11,6 +11,7 @@ from torch import nn
 from torchref_kinetic_plugin.errors import ParameterError, UnknownNameError
 from torchref_kinetic_plugin.kinetics.model import KineticModel
 from torchref_kinetic_plugin.kinetics.parameters import ScalarParameter
+from torchref_kinetic_plugin.kinetics.rates import LogLinearRate, level_of
 from torchref_kinetic_plugin.occupancies.identifiability import refined_efficiencies, require_identifiable
 from torchref_kinetic_plugin.scheme import Scheme
 
@@ -46,8 +47,7 @@ class ParameterControl(abc.ABC):
         self._rate(transition, "set_rate_constant")
         network = self.kinetics.network
         factor = network.factor(transition)
-        parameter = network.rate_parameters()[transition]
-        parameter.set(value / factor if factor != 1.0 else value)
+        network.all_rates()[transition].set(value / factor if factor != 1.0 else value)
 
     def set_efficiency(self, transition: str, value: float) -> None:
         """Set the efficiency of a transition.
@@ -152,7 +152,10 @@ class ParameterControl(abc.ABC):
         self.scheme.require_transition(name, where)
         if name in self.scheme.impulsive:
             raise ParameterError(f"{where}: the rate of {name} is inf, an impulse; it is not a parameter")
-        return self.kinetics.network.rate_parameters()[name]
+        rate = self.kinetics.network.all_rates()[name]
+        if isinstance(rate, LogLinearRate) and rate.follows:
+            raise ParameterError(f"{where}: {rate.follows}")
+        return level_of(rate)
 
     def _rates(self, transitions: Iterable[str] | None, where: str) -> list[ScalarParameter]:
         if transitions is None:

@@ -1,0 +1,137 @@
+"""What the rate constants of several experiments have in common: laws, equilibria, concentrations."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import final
+
+from torchref_kinetic_plugin.kinetics.equilibria import Equilibria
+from torchref_kinetic_plugin.kinetics.network import RateNetwork
+from torchref_kinetic_plugin.kinetics.parameters import ScalarParameter
+from torchref_kinetic_plugin.kinetics.rate_laws import TransitionLaw
+from torchref_kinetic_plugin.kinetics.rates import LogLinearRate, LogTerms, Rate
+from torchref_kinetic_plugin.kinetics.thermodynamics import GAS_CONSTANT
+from torchref_kinetic_plugin.occupancies.conditions import Condition
+from torchref_kinetic_plugin.scheme import EquilibriumPair
+
+#: Change of ln k over the range of temperatures below which its enthalpy is hardly determined.
+_LEAST_CHANGE = 0.2
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class JointRates:
+    """Parameters that live once, whatever the number of experiments and their order.
+
+    Attributes
+    ----------
+    laws : mapping
+        Transition to its law.
+    equilibria : Equilibria or None
+        Pairs in equilibrium.
+    binding : frozenset of str
+        Transitions whose rate is a second-order constant times a concentration.
+    reference : float or None
+        Reference temperature, K.
+    saturation : tuple of ScalarParameter, optional
+        Maximum of the activation and the energy of the pump that saturates it.
+    """
+
+    laws: Mapping[str, TransitionLaw] = field(default_factory=dict)
+    equilibria: Equilibria | None = None
+    binding: frozenset[str] = frozenset()
+    reference: float | None = None
+    saturation: tuple[ScalarParameter, ScalarParameter] | None = None
+
+    @property
+    def back(self) -> dict[str, EquilibriumPair]:
+        """Back step of each pair in equilibrium."""
+        return {pair.back: pair for pair in self.equilibria.pairs} if self.equilibria is not None else {}
+
+    def depends_on_temperature(self) -> bool:
+        """Whether any rate does, by a law or an equilibrium."""
+        energies = any(law.energy is not None for law in self.laws.values())
+        return energies or (self.equilibria is not None and bool(self.equilibria.enthalpies))
+
+    def apply(
+        self,
+        network: RateNetwork,
+        tied: frozenset[str],
+        condition: Condition,
+        deviations: Mapping[str, ScalarParameter],
+    ) -> None:
+        """Let the rates of an experiment follow.
+
+        Parameters
+        ----------
+        network : RateNetwork
+            With the level of every transition as its rate.
+        tied : frozenset of str
+            Transitions that take their rate from another.
+        condition : Condition
+            Of the experiment.
+        deviations : mapping
+            Transition to the deviation of ln k from its law in this experiment.
+        """
+        levels = {name: p for name, p in network.rate_parameters().items() if name not in tied}
+        masters = {name: next(m for m, p in levels.items() if p is network.rates[name]) for name in network.rates}
+        now = self._rates(levels, condition, condition.temperature, deviations)
+        for name, rate in now.items():
+            network.replace_rate(name, rate)
+        if condition.temperature_before is not None:
+            earlier = self._rates(levels, condition, condition.temperature_before, {})
+            network.start_from({name: earlier[master] for name, master in masters.items()})
+
+    def _rates(
+        self,
+        levels: Mapping[str, ScalarParameter],
+        condition: Condition,
+        temperature: float | None,
+        deviations: Mapping[str, ScalarParameter],
+    ) -> dict[str, Rate]:
+        log_concentration = math.log(condition.concentration) if condition.concentration is not None else 0.0
+
+        def terms(name: str) -> LogTerms:
+            found = LogTerms((), log_concentration if name in self.binding else 0.0)
+            if (law := self.laws.get(name)) is not None:
+                found = found + (law.terms(temperature) if temperature is not None else LogTerms())
+            if name in deviations:
+                found = found + LogTerms(((deviations[name], 1.0),))
+            return found
+
+        rates: dict[str, Rate] = {}
+        for name, level in levels.items():
+            if (pair := self.back.get(name)) is not None:
+                assert self.equilibria is not None
+                constant = self.equilibria.terms(pair, temperature, log_concentration)
+                follows = (
+                    f"the rate constant of {name} follows from that of {pair.forward} and the equilibrium constant of "
+                    f"{pair.name}; set or refine those"
+                )
+                rates[name] = LogLinearRate(levels[pair.forward], terms(pair.forward) + -constant, follows=follows)
+                continue
+            own = terms(name)
+            rates[name] = LogLinearRate(level, own) if own.parameters or own.offset else level
+        return rates
+
+
+def undetermined_laws(joint: JointRates, conditions: Sequence[Condition]) -> list[str]:
+    """Enthalpies that the range of temperatures can hardly determine, known before any fit, in words."""
+    measured = [c.temperature for c in conditions if c.temperature is not None]
+    if not measured:
+        return []
+    span = 1.0 / min(measured) - 1.0 / max(measured)
+    found = []
+    for name, law in joint.laws.items():
+        if law.energy is None or law.energy.frozen:
+            continue
+        change = abs(law.energy.number) * span / GAS_CONSTANT
+        if change < _LEAST_CHANGE:
+            found.append(
+                f"the {law.law.energy_name} of {name} is refined, but between {min(measured):g} and "
+                f"{max(measured):g} K {law.energy.number:g} kJ/mol change ln k by {change:.2g} only: the range hardly "
+                "determines it"
+            )
+    return found
