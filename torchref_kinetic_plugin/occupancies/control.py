@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import torch
 from torch import nn
@@ -13,7 +13,9 @@ from torchref_kinetic_plugin.kinetics.model import KineticModel
 from torchref_kinetic_plugin.kinetics.parameters import ScalarParameter
 from torchref_kinetic_plugin.kinetics.rates import LogLinearRate, level_of
 from torchref_kinetic_plugin.occupancies.identifiability import refined_efficiencies, require_identifiable
+from torchref_kinetic_plugin.occupancies.joint_rates import JointRates
 from torchref_kinetic_plugin.scheme import Scheme
+from torchref_kinetic_plugin.scheme.equilibrium import equilibrium_pairs
 
 
 class ParameterControl(abc.ABC):
@@ -21,6 +23,7 @@ class ParameterControl(abc.ABC):
 
     kinetics: KineticModel
     scheme: Scheme
+    joint: JointRates
 
     def get_rate_constants(self) -> dict[str, float]:
         """Rate constant of every transition; inf for impulses."""
@@ -60,6 +63,8 @@ class ParameterControl(abc.ABC):
             For a value outside [0, 1], or impulses summing to over 1.
         """
         self.scheme.require_transition(transition, "set_efficiency")
+        if value != 1.0:
+            self._require_balance({transition})
         impulses = self.kinetics.network.impulses
         if transition in self.scheme.impulsive and impulses is not None:
             before = impulses.values()
@@ -174,9 +179,15 @@ class ParameterControl(abc.ABC):
         try:
             self._set_refined(refined, values)
             require_identifiable(self.kinetics)
+            self._require_balance(refined)
         except ParameterError:
             self._set_refined(before, values)
             raise
+
+    def _require_balance(self, leaky: Collection[str]) -> None:
+        """Refuse efficiencies that break an equilibrium."""
+        if self.joint.equilibria is not None:
+            equilibrium_pairs(self.scheme, [pair.name for pair in self.joint.equilibria.pairs], leaky)
 
     def _set_refined(self, refined: frozenset[str], values: Mapping[str, float]) -> None:
         for name, parameter in self.kinetics.network.efficiency_parameters().items():

@@ -62,6 +62,8 @@ def build_joint_rates(
     ParameterError
         For temperatures that are missing or too few, and what else contradicts.
     """
+    # Refuses values of pairs that are none.
+    read_pair_values(options.reaction_enthalpies, pairs, "reaction_enthalpies", positive=False)
     wanted = any(law.energy_name is not None for law in laws.values())
     temperatures = sorted({t for each in conditions.values() for t in each.temperatures})
     if wanted:

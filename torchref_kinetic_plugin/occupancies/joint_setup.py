@@ -121,6 +121,11 @@ def build_models(
                     f"experiment {name!r} has temperature_before and initial_populations; give one of them"
                 )
         model.follow(joint, condition, {} if at_infinity else deviations_of(options, laws))
+    if all(static) and (still := [step.name for step in scheme.finite_steps]):
+        models[0].shared_remarks = (
+            f"every timepoint is at infinite time, where only ratios of rates show: the rates are not refined ("
+            f"{', '.join(still)})" + ("" if pairs else "; ask for equilibrium to refine its constants"),
+        )
     return models, joint
 
 

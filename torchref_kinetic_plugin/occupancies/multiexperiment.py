@@ -136,7 +136,7 @@ class occupancies_kinetics_multiexperiment(Float64Module):
         self.kinetic_models = nn.ModuleList(models)
         self.n_experiments = len(models)
         self.verbose = verbose
-        models[0].shared_remarks = tuple(undetermined_laws(self.joint, list(conditions.values())))
+        models[0].shared_remarks += tuple(undetermined_laws(self.joint, list(conditions.values())))
         if verbose:
             for name, condition in conditions.items():
                 for remark in condition.remarks():
