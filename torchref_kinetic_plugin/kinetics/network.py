@@ -128,7 +128,12 @@ class RateNetwork(nn.Module):
         """Populations (n_states,) before the trigger, with gradients where they depend on parameters."""
         if self.earlier is None:
             return self._initial
-        return stationary_populations(self._matrix(_values(self.earlier)), self._initial)
+        return self.stationary_state(_rates_in(self.earlier))
+
+    def stationary_state(self, rates: Mapping[str, Rate]) -> Tensor:
+        """Populations (n_states,) at t = inf under other rates of the finite transitions."""
+        values = torch.stack([rates[name].value for name in self.rates])
+        return stationary_populations(self._matrix(values), self._initial)
 
     def factor(self, name: str) -> float:
         """Rate of a finite transition in units of its `all_rates`; 1 unless it is tied by a factor."""

@@ -11,7 +11,7 @@ from torchref_kinetic_plugin.kinetics.equilibria import Equilibria
 from torchref_kinetic_plugin.kinetics.network import RateNetwork
 from torchref_kinetic_plugin.kinetics.parameters import ScalarParameter
 from torchref_kinetic_plugin.kinetics.rate_laws import TransitionLaw
-from torchref_kinetic_plugin.kinetics.rates import LogLinearRate, LogTerms, Rate
+from torchref_kinetic_plugin.kinetics.rates import LogLinearRate, LogTerms, Rate, level_of
 from torchref_kinetic_plugin.kinetics.thermodynamics import GAS_CONSTANT
 from torchref_kinetic_plugin.occupancies.conditions import Condition
 from torchref_kinetic_plugin.scheme import EquilibriumPair
@@ -75,46 +75,59 @@ class JointRates:
         deviations : mapping
             Transition to the deviation of ln k from its law in this experiment.
         """
-        levels = {name: p for name, p in network.rate_parameters().items() if name not in tied}
-        masters = {name: next(m for m, p in levels.items() if p is network.rates[name]) for name in network.rates}
-        now = self._rates(levels, condition, condition.temperature, deviations)
+        now = self.rates_at(network, tied, condition, condition.temperature, deviations)
+        earlier = (
+            None
+            if condition.temperature_before is None
+            else self.rates_at(network, tied, condition, condition.temperature_before, {})
+        )
         for name, rate in now.items():
-            network.replace_rate(name, rate)
-        if condition.temperature_before is not None:
-            earlier = self._rates(levels, condition, condition.temperature_before, {})
-            network.start_from({name: earlier[master] for name, master in masters.items()})
+            if name not in tied:
+                network.replace_rate(name, rate)
+        if earlier is not None:
+            network.start_from(earlier)
 
-    def _rates(
+    def rates_at(
         self,
-        levels: Mapping[str, ScalarParameter],
+        network: RateNetwork,
+        tied: frozenset[str],
         condition: Condition,
         temperature: float | None,
         deviations: Mapping[str, ScalarParameter],
     ) -> dict[str, Rate]:
+        """Rate of each finite transition at a temperature, before the factor of a tie; arguments as of `apply`."""
+        present = network.all_rates()
+        masters = {
+            name: next(m for m, p in present.items() if p is present[name] and m not in tied) for name in present
+        }
         log_concentration = math.log(condition.concentration) if condition.concentration is not None else 0.0
 
         def terms(name: str) -> LogTerms:
             found = LogTerms((), log_concentration if name in self.binding else 0.0)
-            if (law := self.laws.get(name)) is not None:
-                found = found + (law.terms(temperature) if temperature is not None else LogTerms())
+            if (law := self.laws.get(name)) is not None and temperature is not None:
+                found = found + law.terms(temperature)
             if name in deviations:
                 found = found + LogTerms(((deviations[name], 1.0),))
             return found
 
         rates: dict[str, Rate] = {}
-        for name, level in levels.items():
+        for name in present:
+            if name in tied:
+                continue
             if (pair := self.back.get(name)) is not None:
                 assert self.equilibria is not None
-                constant = self.equilibria.terms(pair, temperature, log_concentration)
+                forward = masters[pair.forward]
+                ratio = -self.equilibria.terms(pair, temperature, log_concentration)
+                ratio = ratio + LogTerms((), math.log(network.factor(pair.forward)))
                 follows = (
                     f"the rate constant of {name} follows from that of {pair.forward} and the equilibrium constant of "
                     f"{pair.name}; set or refine those"
                 )
-                rates[name] = LogLinearRate(levels[pair.forward], terms(pair.forward) + -constant, follows=follows)
+                rates[name] = LogLinearRate(level_of(present[forward]), terms(forward) + ratio, follows=follows)
                 continue
-            own = terms(name)
+            own, level = terms(name), level_of(present[name])
             rates[name] = LogLinearRate(level, own) if own.parameters or own.offset else level
-        return rates
+        return {name: rates[master] for name, master in masters.items()}
 
 
 def undetermined_laws(joint: JointRates, conditions: Sequence[Condition]) -> list[str]:

@@ -75,6 +75,16 @@ def test_both_rates_given_start_the_constant():
     assert turned.get_rate_constants()["280 K"]["A->B"] == pytest.approx(6.0)
 
 
+def test_the_forward_step_may_be_tied():
+    experiments = tables(ties={"A->B": ("B->C", 3.0)})
+    m = model(
+        "A<->B,B->C", experiments, rate_law="eyring", rate_constants={"B->C": 2.0}, equilibrium_constants={"A<->B": 4.0}
+    )
+    for rates in m.get_rate_constants().values():
+        assert rates["A->B"] == pytest.approx(3.0 * rates["B->C"])
+        assert rates["B->A"] == pytest.approx(rates["A->B"] / 4.0)
+
+
 def test_a_rate_that_follows_cannot_be_set_or_refined_by_itself():
     m = model()
     single = m.models[0]
