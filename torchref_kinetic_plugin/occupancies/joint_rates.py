@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import final
 
@@ -54,6 +54,14 @@ class JointRates:
         """Whether any rate does, by a law or an equilibrium."""
         energies = any(law.energy is not None for law in self.laws.values())
         return energies or (self.equilibria is not None and bool(self.equilibria.enthalpies))
+
+    def describes_all_temperatures(self, network: RateNetwork, tied: Collection[str]) -> bool:
+        """Whether the stationary state is known at any temperature: by laws of all rates, or by equilibria alone."""
+        names = [name for name in network.all_rates() if name not in tied]
+        pairs = self.equilibria.pairs if self.equilibria is not None else ()
+        balanced = {name for pair in pairs for name in (pair.forward, pair.back)}
+        by_laws = all(name in self.laws or name in self.back for name in names)
+        return self.depends_on_temperature() and (by_laws or set(names) <= balanced)
 
     def apply(
         self,

@@ -205,7 +205,11 @@ class occupancies_kinetics(ParameterControl, Float64Module):
         Tensor
             (n_structures, n_timepoints), float64; columns sum to 1.
         """
-        return self._mapping_matrix @ self.populations().T
+        return self.mapped(self.populations().T)
+
+    def mapped(self, populations: Tensor) -> Tensor:
+        """Occupancies (n_structures, n) of populations (n_states, n)."""
+        return self._mapping_matrix @ populations
 
     def populations(self) -> Tensor:
         """Populations at the measured timepoints (n_timepoints, n_states), in the order of `scheme.states`."""

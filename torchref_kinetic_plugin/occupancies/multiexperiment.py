@@ -8,6 +8,8 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from torchref_kinetic_plugin.errors import ParameterError
@@ -236,6 +238,38 @@ class occupancies_kinetics_multiexperiment(Float64Module):
         figures.plot_experiments(
             self, path, log_scale=log_scale, kinetic_states=show_kinetic_states, figsize=figsize, title=title
         )
+
+    def plot_rate_laws(
+        self,
+        path: str | os.PathLike[str],
+        covariance: NDArray[np.float64] | None = None,
+        separate: Mapping[str, Mapping[str, tuple[float, float, float]]] | None = None,
+        figsize: tuple[float, float] | None = None,
+        title: str | None = None,
+    ) -> None:
+        """Plot ln(k h / k_B T), or ln k unless all laws are Eyring's, against 1000/T.
+
+        Parameters
+        ----------
+        path, figsize, title
+            As for `plot_occupancies`.
+        covariance : ndarray, optional
+            (n_refined, n_refined) of the raw parameters of all experiments, in the order of `SecondOrderFit`, as
+            estimates of uncertainty have it; gives bars and the bands of 95 %.
+        separate : mapping, optional
+            Transition to experiment to rate constant per second with the ends of its interval, as refined from this
+            experiment alone; by default the points are those of the model.
+
+        Raises
+        ------
+        ParameterError
+            Where no rate constant follows a law.
+        ShapeError
+            For a covariance of another shape.
+        """
+        from torchref_kinetic_plugin.occupancies import law_figures
+
+        law_figures.plot_rate_laws(self, path, covariance=covariance, separate=separate, figsize=figsize, title=title)
 
     def state_dict_kinetics(self) -> dict[str, Any]:
         """Everything needed to build this model anew, as plain values and tensors."""
