@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import final
 
@@ -12,12 +12,8 @@ from torchref_kinetic_plugin.kinetics.network import RateNetwork
 from torchref_kinetic_plugin.kinetics.parameters import ScalarParameter
 from torchref_kinetic_plugin.kinetics.rate_laws import TransitionLaw
 from torchref_kinetic_plugin.kinetics.rates import LogLinearRate, LogTerms, Rate, level_of
-from torchref_kinetic_plugin.kinetics.thermodynamics import GAS_CONSTANT
 from torchref_kinetic_plugin.occupancies.conditions import Condition
 from torchref_kinetic_plugin.scheme import EquilibriumPair
-
-#: Change of ln k over the range of temperatures below which its enthalpy is hardly determined.
-_LEAST_CHANGE = 0.2
 
 
 @final
@@ -136,23 +132,3 @@ class JointRates:
             own, level = terms(name), level_of(present[name])
             rates[name] = LogLinearRate(level, own) if own.parameters or own.offset else level
         return {name: rates[master] for name, master in masters.items()}
-
-
-def undetermined_laws(joint: JointRates, conditions: Sequence[Condition]) -> list[str]:
-    """Enthalpies that the range of temperatures can hardly determine, known before any fit, in words."""
-    measured = [c.temperature for c in conditions if c.temperature is not None]
-    if not measured:
-        return []
-    span = 1.0 / min(measured) - 1.0 / max(measured)
-    found = []
-    for name, law in joint.laws.items():
-        if law.energy is None or law.energy.frozen:
-            continue
-        change = abs(law.energy.number) * span / GAS_CONSTANT
-        if change < _LEAST_CHANGE:
-            found.append(
-                f"the {law.law.energy_name} of {name} is refined, but between {min(measured):g} and "
-                f"{max(measured):g} K {law.energy.number:g} kJ/mol change ln k by {change:.2g} only: the range hardly "
-                "determines it"
-            )
-    return found

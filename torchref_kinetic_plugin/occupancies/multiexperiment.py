@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from torchref_kinetic_plugin.errors import ParameterError
 from torchref_kinetic_plugin.kinetics.parameters import Float64Module
 from torchref_kinetic_plugin.kinetics.priors import regularization as sum_of_priors
 from torchref_kinetic_plugin.occupancies import saved_state
 from torchref_kinetic_plugin.occupancies.conditions import CONDITIONS, read_condition
 from torchref_kinetic_plugin.occupancies.experiment_tables import experiment_names, transitions_named
-from torchref_kinetic_plugin.occupancies.joint_rates import undetermined_laws
+from torchref_kinetic_plugin.occupancies.joint_control import JointControl
+from torchref_kinetic_plugin.occupancies.joint_remarks import undetermined_laws
 from torchref_kinetic_plugin.occupancies.joint_setup import build_models
 from torchref_kinetic_plugin.occupancies.kinetic import occupancies_kinetics
 from torchref_kinetic_plugin.occupancies.law_options import LawOptions
@@ -33,7 +33,7 @@ _OPTIONS = (
 )
 
 
-class occupancies_kinetics_multiexperiment(Float64Module):
+class occupancies_kinetics_multiexperiment(JointControl, Float64Module):
     """One scheme, several experiments, rate constants shared or on a law of temperature as asked.
 
     Parameters
@@ -116,7 +116,9 @@ class occupancies_kinetics_multiexperiment(Float64Module):
             rate_law,
             reference_temperature,
             activation_enthalpies or {},
-            refine_enthalpies,
+            refine_enthalpies
+            if refine_enthalpies is None or isinstance(refine_enthalpies, str)
+            else [*refine_enthalpies],
             equilibrium,
             equilibrium_constants or {},
             reaction_enthalpies or {},
@@ -138,28 +140,13 @@ class occupancies_kinetics_multiexperiment(Float64Module):
         self.kinetic_models = nn.ModuleList(models)
         self.n_experiments = len(models)
         self.verbose = verbose
-        models[0].shared_remarks += tuple(undetermined_laws(self.joint, list(conditions.values())))
+        models[0].shared_remarks += tuple(undetermined_laws(self.joint, models))
         if verbose:
             for name, condition in conditions.items():
                 for remark in condition.remarks():
                     _log.warning("%s: %s", name, remark)
             for remark in models[0].shared_remarks:
                 _log.warning(remark)
-
-    def _model(self, experiment_idx: int) -> occupancies_kinetics:
-        if isinstance(experiment_idx, bool) or experiment_idx not in range(self.n_experiments):
-            raise ParameterError(
-                f"experiment_idx = {experiment_idx!r}: there are {self.n_experiments} experiments, "
-                f"0 to {self.n_experiments - 1}"
-            )
-        model = self.kinetic_models[experiment_idx]
-        assert isinstance(model, occupancies_kinetics)
-        return model
-
-    @property
-    def models(self) -> tuple[occupancies_kinetics, ...]:
-        """The model of each experiment."""
-        return tuple(self._model(number) for number in range(self.n_experiments))
 
     def forward(self, experiment_idx: int) -> Tensor:
         """Occupancies of one experiment (n_structures, n_timepoints)."""
@@ -184,37 +171,6 @@ class occupancies_kinetics_multiexperiment(Float64Module):
                 joint["params"] += [p for p in group["params"] if id(p) not in seen]
                 seen.update(id(p) for p in group["params"])
         return list(groups.values())
-
-    def get_rate_constants(self) -> dict[str, dict[str, float]]:
-        """Rate constants of each experiment, by its name."""
-        return {name: model.get_rate_constants() for name, model in zip(self.names, self.models, strict=True)}
-
-    def set_rate_constant(self, transition: str, value: float, experiment_idx: int | None = None) -> None:
-        """Set a rate constant in one experiment, or in all; a shared one changes everywhere.
-
-        One on a law is set at the experiment's temperature, or at the reference temperature where none is named.
-        """
-        if experiment_idx is None and transition in self.joint.laws:
-            self.joint.laws[transition].level.set(value)
-            return
-        for model in self.models if experiment_idx is None else (self._model(experiment_idx),):
-            model.set_rate_constant(transition, value)
-
-    def freeze_rates(self, transitions: Iterable[str] | None = None, experiment_idx: int | None = None) -> None:
-        """Leave rate constants out of refinement, in one experiment or in all."""
-        for model in self.models if experiment_idx is None else (self._model(experiment_idx),):
-            model.freeze_rates(transitions)
-
-    def unfreeze_rates(self, transitions: Iterable[str] | None = None, experiment_idx: int | None = None) -> None:
-        """Refine rate constants, in one experiment or in all."""
-        for model in self.models if experiment_idx is None else (self._model(experiment_idx),):
-            model.unfreeze_rates(transitions)
-
-    def print_parameters(self) -> None:
-        """Print the parameters of each experiment."""
-        for name, model in zip(self.names, self.models, strict=True):
-            print(f"Experiment {name}")
-            model.print_parameters()
 
     def plot_occupancies(
         self,

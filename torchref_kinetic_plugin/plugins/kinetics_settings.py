@@ -224,7 +224,7 @@ class KineticsSettings(_Section):
                 impulsive=[name for name, rate in rates.items() if math.isinf(number_of(rate))],
             )
         _require_orders(self)
-        once = {"shared": shared_transitions(self) if self.shared != "all" else (), "rate_law": self.rate_law or ()}
+        once = {"shared": shared_transitions(self), "rate_law": list(self.rate_law or ())}
         if isinstance(self.rate_law, str):
             if self.shared == "all":
                 raise ParameterError(
@@ -234,7 +234,8 @@ class KineticsSettings(_Section):
             once["rate_law"] = [step.name for step in parse_flow_chart(self.scheme).transitions]
         for experiment, own in self.experiments.items():
             for key, names in once.items():
-                if doubled := [name for name in own.rate_constants if name in names]:
+                given = [name for name, rate in own.rate_constants.items() if not math.isinf(number_of(rate))]
+                if doubled := [name for name in given if name in names]:
                     raise ParameterError(
                         f"rate_constants of experiment {experiment!r} name {doubled[0]}, which by {key} is given "
                         "once for all experiments"

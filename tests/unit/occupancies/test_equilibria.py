@@ -48,6 +48,22 @@ def test_the_stationary_state_follows_vant_hoff():
     assert entropy == pytest.approx(1e3 * (R * math.log(0.4) + 35.0 / 300.0), rel=1e-13)
 
 
+def test_equilibrium_parameters_are_read_by_pair(capsys):
+    m = model(equilibrium_constants={"A<->B": 0.4}, reaction_enthalpies={"A<->B": 35.0}, reference_temperature=300.0)
+    assert m.get_equilibrium_parameters()["A<->B"] == pytest.approx(
+        {
+            "equilibrium_constant": 0.4,
+            "reaction_enthalpy": 35.0,
+            "reaction_entropy": 1e3 * (R * math.log(0.4) + 35 / 300),
+        }
+    )
+    m.print_parameters()
+    assert "A<->B: equilibrium constant 0.4, reaction enthalpy 35" in capsys.readouterr().out
+    assert not m.models[0].shared_remarks
+    (remark,) = model(experiments=tables([300.0, 301.0])).models[0].shared_remarks
+    assert "the reaction enthalpy of A<->B is refined, but between 300 and 301 K" in remark
+
+
 def test_three_states_in_a_cycle_follow_two_constants():
     m = model("A<->B,B<->C,C<->A", equilibrium_constants={"A<->B": 2.0, "B<->C": 3.0}, rate_constants={"B->C": 0.2})
     last = m(1)[:, -1].detach()

@@ -284,6 +284,32 @@ def test_what_contradicts_is_refused(experiments, options, message):
     assert message in str(caught.value)
 
 
+def test_enthalpies_are_frozen_and_read_by_transition(capsys):
+    m = model([{**t, "time_unit": "ms"} for t in tables()], rate_law={"A->B": "eyring", "B->C": "constant"})
+    energy = m.joint.laws["A->B"].energy
+    m.freeze_enthalpies()
+    assert energy.frozen
+    m.unfreeze_enthalpies(["A->B"])
+    assert not energy.frozen
+    with pytest.raises(InputError, match="unknown transition with an enthalpy 'B->C' in freeze_enthalpies"):
+        m.freeze_enthalpies(["B->C"])
+    found = m.get_activation_parameters()
+    assert found["A->B"]["activation_enthalpy"] == pytest.approx(50.0)
+    t = m.joint.reference
+    entropy = R * math.log(2e3 * 6.62607015e-34 / (1.380649e-23 * t)) + 50.0 / t
+    assert found["A->B"]["activation_entropy"] == pytest.approx(1e3 * entropy)
+    assert found["B->C"] == {}
+    assert set(model().get_activation_parameters()["A->B"]) == {"activation_energy", "activation_enthalpy"}
+    m.print_parameters()
+    assert "activation enthalpy 50" in capsys.readouterr().out
+
+
+def test_rates_show_at_finite_delays_only():
+    static = [{**each, "time": [math.inf]} for each in tables()[1:]]
+    m = model([tables()[0], *static])
+    assert "between 280 and 280 K 50 kJ/mol change ln k by 0 only" in m.models[0].shared_remarks[0]
+
+
 def test_unusual_temperatures_and_narrow_ranges_are_remarked():
     m = model(tables([100.0, 290.0, 410.0]))
     assert "100 K is below the 150 to 400 K" in " ".join(m.models[0].remarks())

@@ -153,6 +153,7 @@ def test_second_order_rates_and_pulse_energies_are_text():
         ({"rate_law": "eyring", "shared": "all"}, None, "shared = \"all\" says one rate constant at all temperatures"),
         ({"rate_law": "eyring", "experiments": {"x": {"rate_constants": {"A->B": "1 /us"}}}}, None, "rate_constants of experiment 'x' name A->B, which by rate_law is given once for all experiments"),
         ({"shared": ["A->B"], "experiments": {"x": {"rate_constants": {"A->B": "1 /us"}}}}, None, "which by shared is given once"),
+        ({"shared": "all", "experiments": {"x": {"rate_constants": {"A->B": "1 /us"}}}}, None, "which by shared is given once"),
         ({"rate_constants": {"A->B": "2e5 /M/s"}}, None, "rate_constants of A->B = '2e5 /M/s' is of second order; name the transition in pseudo_first_order"),
         ({"pseudo_first_order": ["A->B"], "rate_constants": {"A->B": "1 /us"}}, None, "rate_constants of A->B = '1 /us': with pseudo_first_order it is per concentration and time"),
         ({"pseudo_first_order": ["A->B"], "bounds": {"A->B": ["1 /s", "2 /s"]}}, None, "bounds of A->B = '1 /s': with pseudo_first_order"),
