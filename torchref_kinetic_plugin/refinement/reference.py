@@ -75,7 +75,7 @@ def references_of(data: ExperimentData) -> ExperimentData:
         intensity_sigma=grid.intensity_sigma[:n],
         cell_changes=grid.cell_changes[:n],
     )
-    return ExperimentData(data.name, data.datasets[:n], (), alone)
+    return replace(data, datasets=data.datasets[:n], times=(), grid=alone, references_move=False)
 
 
 def refine_reference(

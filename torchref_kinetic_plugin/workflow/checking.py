@@ -160,7 +160,7 @@ def _rows(experiment: LoadedExperiment, spreads: Sequence[Spread]) -> list[Datas
     """Rows of the data table; ``spreads`` are those of all datasets but the first, against it."""
     first = experiment.observations[0]
     times: list[float | None] = [None] * experiment.n_references
-    times += list(experiment.schedule.times)
+    times += list(experiment.times)
     against: list[Spread | None] = [None, *spreads]
     rows = []
     for name, time, each, spread in zip(experiment.names, times, experiment.observations, against, strict=True):

@@ -22,7 +22,7 @@ from torchref_kinetic_plugin.structures.moving import (
     selected_residues,
     surrounding_residues,
 )
-from torchref_kinetic_plugin.workflow.loading import LoadedRefinement, reference_occupancies
+from torchref_kinetic_plugin.workflow.loading import LoadedRefinement, first_occupancies
 
 if TYPE_CHECKING:
     from torchref_kinetic_plugin.bridge.shared_atoms import AtomValues
@@ -160,7 +160,7 @@ def prepare_joint(
     moves[rows[0]] = True
     first = data[0].crystal.orthogonalization
     for each, module in zip(data, provider.modules_by_experiment, strict=True):
-        at_reference = reference_occupancies(module, len(structures))
+        at_reference = first_occupancies(module, len(structures), each.n_references)
         preparation = prepare_experiment(each, models, at_reference, device=device)
         bank = SharedAtomBank(
             models,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -36,6 +37,7 @@ from torchref_kinetic_plugin.structures import LoadingOptions, StructureSet, loa
 
 if TYPE_CHECKING:
     from torchref_kinetic_plugin.plugins.series import SeriesOccupancies
+    from torchref_kinetic_plugin.refinement.experiment import ExperimentData
 
 #: Called with what is being done, in words.
 Announce = Callable[[str], None]
@@ -77,12 +79,33 @@ class LoadedExperiment:
     @property
     def schedule(self) -> ExperimentSchedule:
         """What a provider learns of it."""
+        settings = self.settings
         return ExperimentSchedule(
-            name=self.settings.name,
-            times=tuple(point.time_s for point in self.settings.timepoints),
-            time_unit=self.settings.time_unit,
-            temperature=self.settings.temperature,
+            name=settings.name,
+            times=(*([-math.inf] * self.n_references if self.references_move else []), *self.times),
+            time_unit=settings.time_unit,
+            temperature=settings.temperature,
+            temperature_before=settings.temperature_before,
+            concentration=settings.concentration_molar,
+            pump_energy=settings.pump_energy_joule,
         )
+
+    @property
+    def times(self) -> tuple[float, ...]:
+        """(N,) delays of the timepoints, s."""
+        return tuple(point.time_s for point in self.settings.timepoints)
+
+    @property
+    def references_move(self) -> bool:
+        """Whether references are a mixture that depends on what is refined: the state before a temperature jump."""
+        return self.settings.temperature_before is not None
+
+    @property
+    def data(self) -> ExperimentData:
+        """What was measured, as a refinement takes it."""
+        from torchref_kinetic_plugin.refinement.experiment import ExperimentData
+
+        return ExperimentData(self.settings.name, self.names, self.times, self.grid, self.references_move)
 
 
 @final
@@ -257,6 +280,13 @@ def reference_occupancies(module: Any, n_structures: int) -> NDArray[np.float64]
     if isinstance(module, KnowsReference):
         return np.asarray(module.reference_occupancies().detach().cpu().numpy(), dtype=np.float64)
     return np.asarray(np.eye(n_structures)[0])
+
+
+def first_occupancies(module: Any, n_structures: int, n_references: int) -> NDArray[np.float64]:
+    """Occupancies (K,) of an experiment's first dataset at the provider's present parameters; that sets the scale."""
+    if n_references:
+        return reference_occupancies(module, n_structures)
+    return np.asarray(module()[:, 0].detach().cpu().numpy(), dtype=np.float64)
 
 
 def refuse_other_indexing(experiment: LoadedExperiment) -> None:
