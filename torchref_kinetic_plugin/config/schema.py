@@ -20,7 +20,7 @@ from torchref_kinetic_plugin.config.values import (
     Whole,
     name_of_delay,
 )
-from torchref_kinetic_plugin.errors import InputError
+from torchref_kinetic_plugin.errors import InputError, UnknownNameError
 from torchref_kinetic_plugin.scheme import parse_time, time_unit
 
 #: Where occupancies come from when the flag is left out.
@@ -157,6 +157,9 @@ class Experiment(Section):
 
     name: Name = Field(default="", description='What the output calls it; by default "experiment_1" and so on.')
     temperature: Positive | None = Field(default=None, description="K.")
+    states: list[State] = Field(
+        default=[], description="Structures with a file of this experiment's own; the others are the common ones."
+    )
     references: list[Annotated[Reference, BeforeValidator(_from_path)]] = Field(
         description="Datasets without the trigger: paths, or tables with file, columns and free_value."
     )
@@ -183,6 +186,13 @@ class Experiment(Section):
             taken.append(name)
             found.append(point.model_copy(update={"name": name}))
         return found
+
+    @field_validator("states")
+    @classmethod
+    def _distinct_states(cls, value: list[State]) -> list[State]:
+        if twice := _repeated([state.name for state in value]):
+            raise InputError(f"the structure {', '.join(twice)} is there twice; each has one file in an experiment")
+        return value
 
     @model_validator(mode="after")
     def _datasets(self) -> Self:
@@ -213,6 +223,7 @@ class WeightsSection(Section):
     geometry: Positive = Field(default=1.0, description="Of the geometry.")
     adp: Positive = Field(default=1.0, description="Of displacement parameters.")
     similarity: Positive = Field(default=1.0, description="Of the similarity of structures.")
+    siblings: Positive = Field(default=1.0, description="Of the similarity of one structure in several crystal forms.")
     occupancy: Positive = Field(default=1.0, description="Of the provider's regularization.")
 
 
@@ -258,3 +269,13 @@ class RefinementFile(Section):
         if twice := _repeated([each.name for each in named]):
             raise InputError(f"two experiments are called {', '.join(twice)}; each has a name of its own")
         return tuple(named)
+
+    @model_validator(mode="after")
+    def _known_states(self) -> Self:
+        names = self.structures.names
+        for number, experiment in enumerate(self.experiments, start=1):
+            for place, state in enumerate(experiment.states, start=1):
+                if state.name not in names:
+                    where = f"experiment[{number}].states[{place}].name"
+                    raise InputError(f"{where}: {UnknownNameError('structure', state.name, names)}")
+        return self

@@ -202,7 +202,7 @@ def prepare(
         preparations.append(
             prepare_experiment(
                 data,
-                [structure.to_gemmi() for structure in loaded.structures],
+                [structure.to_gemmi() for structure in experiment.structures],
                 reference_occupancies(module, len(loaded.structures)),
                 device=device,
             )
