@@ -67,9 +67,10 @@ def structures_in_cell(
             centre = centre_of(common.structures[0])
             return _same_set(common, [placed(each, cell, centre) for each in common])
         read = load_files({state.name: state.file for state in experiment.states}, options)
-        centre = centre_of(read.structures[0])
-        own = {each.name: placed(each, cell, centre) for each in read}
         first = common.structures[0]
+        # What is compared is placed by one centre, that of the reference it is compared with.
+        centre = centre_of(read[first.name] if first.name in read.names else first)
+        own = {each.name: placed(each, cell, centre) for each in read}
         if first.name in own:
             reference = own[first.name]
             here, there = same_atoms(first.atoms, reference.atoms)
@@ -84,7 +85,6 @@ def structures_in_cell(
                 if each.name not in own
             }
         else:
-            centre = centre_of(first)
             others = {each.name: placed(each, cell, centre) for each in common if each.name not in own}
         together = gathered([(own | others)[name] for name in common.names], read.report.findings, options)
     except InputError as error:
