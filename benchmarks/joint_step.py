@@ -47,9 +47,9 @@ def _steps(what: str, moving: dict[str, str], *, whole: bool) -> Iterator[str]:
     crystal, hkl = data[0].crystal, data[0].grid.hkl
     n = len(loaded.structures.structures[0].atoms)
     alone = SharedAtomBank(models[:1], [np.arange(n)], hkl, crystal, moving=np.ones(n, dtype=np.bool_))
-    setup = prepare_joint(loaded, alone.start, data, loaded.build_provider(), device="cpu")
+    setup = prepare_joint(loaded, [alone.start], data, loaded.build_provider(), device="cpu")
     restraints = restraints_of(loaded, setup)
-    restraints.width = 0.15
+    restraints.set_widths((0.15,))
     objective = JointObjective(setup.experiments, setup.variables, restraints)
     vector = setup.variables.get()
     bank = setup.experiments[0].bank

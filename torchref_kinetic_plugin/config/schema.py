@@ -23,7 +23,7 @@ from torchref_kinetic_plugin.config.values import (
     Whole,
     name_of_delay,
 )
-from torchref_kinetic_plugin.errors import InputError
+from torchref_kinetic_plugin.errors import InputError, UnknownNameError
 from torchref_kinetic_plugin.scheme import parse_time, time_unit
 from torchref_kinetic_plugin.scheme.amounts import parse_concentration, parse_energy
 
@@ -166,6 +166,9 @@ class Experiment(Section):
     )
     concentration: Concentration | None = Field(default=None, description='Of a ligand, e.g. "5 mM".')
     pump_energy: PulseEnergy | None = Field(default=None, description='Of a pump pulse, e.g. "30 uJ".')
+    states: list[State] = Field(
+        default=[], description="Structures with a file of this experiment's own; the others are the common ones."
+    )
     references: list[Annotated[Reference, BeforeValidator(_from_path)]] = Field(
         default=[],
         description="Datasets without the trigger: paths, or tables with file, columns and free_value. May be left out "
@@ -194,6 +197,13 @@ class Experiment(Section):
             taken.append(name)
             found.append(point.model_copy(update={"name": name}))
         return found
+
+    @field_validator("states")
+    @classmethod
+    def _distinct_states(cls, value: list[State]) -> list[State]:
+        if twice := _repeated([state.name for state in value]):
+            raise InputError(f"the structure {', '.join(twice)} is there twice; each has one file in an experiment")
+        return value
 
     @model_validator(mode="after")
     def _datasets(self) -> Self:
@@ -243,6 +253,7 @@ class WeightsSection(Section):
     geometry: Positive = Field(default=1.0, description="Of the geometry.")
     adp: Positive = Field(default=1.0, description="Of displacement parameters.")
     similarity: Positive = Field(default=1.0, description="Of the similarity of structures.")
+    siblings: Positive = Field(default=1.0, description="Of the similarity of one structure in several crystal forms.")
     occupancy: Positive = Field(default=1.0, description="Of the provider's regularization.")
 
 
@@ -290,3 +301,13 @@ class RefinementFile(Section):
         if any(each.name == "all" for each in named):
             raise InputError("an experiment is called all, which in tables means all of them; give it another name")
         return tuple(named)
+
+    @model_validator(mode="after")
+    def _known_states(self) -> Self:
+        names = self.structures.names
+        for number, experiment in enumerate(self.experiments, start=1):
+            for place, state in enumerate(experiment.states, start=1):
+                if state.name not in names:
+                    where = f"experiment[{number}].states[{place}].name"
+                    raise InputError(f"{where}: {UnknownNameError('structure', state.name, names)}")
+        return self

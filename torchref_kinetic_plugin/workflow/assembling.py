@@ -97,22 +97,23 @@ def _geometry(run: Refinement, joint: JointOutcome) -> list[GeometrySummary]:
     from torchref_kinetic_plugin.bridge.row_restraints import RowRestraints
     from torchref_kinetic_plugin.bridge.shared_atoms import SharedAtomBank
 
-    data = joint.setup.preparations[0].model.data
     found = []
-    for structure in joint.structures:
-        rows = np.arange(len(structure.atoms))
-        bank = SharedAtomBank(
-            [structure.to_gemmi()],
-            [rows],
-            data.grid.hkl[:1],
-            data.crystal,
-            moving=np.ones(len(rows), dtype=np.bool_),
-            restraint_files=run.loaded.file.structures.restraints,
-        )
-        restraints = RowRestraints(bank)
-        bonds, angles = restraints.bond_deviations(bank.start.xyz), restraints.angle_deviations(bank.start.xyz)
-        rms = [float(each.square().mean().sqrt()) if len(each) else 0.0 for each in (bonds, angles)]
-        found.append(GeometrySummary(structure.name, len(bonds), rms[0], len(angles), rms[1]))
+    for form, structures in zip(joint.setup.forms, joint.structures_by_form, strict=True):
+        hkl = joint.setup.preparations[form.experiments[0]].model.data.grid.hkl[:1]
+        for structure in structures:
+            rows = np.arange(len(structure.atoms))
+            bank = SharedAtomBank(
+                [structure.to_gemmi()],
+                [rows],
+                hkl,
+                form.crystal,
+                moving=np.ones(len(rows), dtype=np.bool_),
+                restraint_files=run.loaded.file.structures.restraints,
+            )
+            restraints = RowRestraints(bank)
+            bonds, angles = restraints.bond_deviations(bank.start.xyz), restraints.angle_deviations(bank.start.xyz)
+            rms = [float(each.square().mean().sqrt()) if len(each) else 0.0 for each in (bonds, angles)]
+            found.append(GeometrySummary(structure.name, len(bonds), rms[0], len(angles), rms[1], form.name))
     return found
 
 

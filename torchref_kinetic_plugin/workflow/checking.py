@@ -151,6 +151,11 @@ def check(
         sum(int(mask[:, free].sum()) for mask, free in masks),
         parameters.n_refined if "kinetics" in loaded.file.refinement.refine else 0,
         tuple(str(finding) for finding in report.notes)
+        + tuple(
+            f"{experiment.settings.name}: {finding}"
+            for experiment in loaded.experiments
+            for finding in experiment.structures.report.notes
+        )
         + tuple(remark for experiment in loaded.experiments for remark in experiment.free_set.remarks),
         tuple(dict.fromkeys(warnings)),
     )

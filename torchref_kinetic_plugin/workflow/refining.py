@@ -205,7 +205,7 @@ def prepare(
         preparations.append(
             prepare_experiment(
                 experiment.data,
-                [structure.to_gemmi() for structure in loaded.structures],
+                [structure.to_gemmi() for structure in experiment.structures],
                 first_occupancies(module, len(loaded.structures), experiment.n_references),
                 device=device,
             )

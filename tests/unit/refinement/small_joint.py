@@ -22,7 +22,7 @@ def setup(d_min=3.0, *, device="cpu", **overrides):
     """File, setup and provider; the reference as given."""
     refinement = loaded(d_min, **overrides)
     provider, data = refinement.build_provider(), data_of(refinement)
-    return refinement, prepare_joint(refinement, reference_values(refinement, data[0]), data, provider, device=device)
+    return refinement, prepare_joint(refinement, [reference_values(refinement, data[0])], data, provider, device=device)
 
 
 def reference_values(refinement, data):
