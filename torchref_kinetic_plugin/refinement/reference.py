@@ -79,6 +79,13 @@ def references_of(data: ExperimentData) -> ExperimentData:
     return replace(data, datasets=data.datasets[:n], times=(), grid=alone, references_move=False)
 
 
+def given_values(data: ExperimentData, structure: gemmi.Structure) -> AtomValues:
+    """Values of a structure's atoms as they are, in the data's cell."""
+    n = structure[0].count_atom_sites()
+    still = np.zeros(n, dtype=np.bool_)
+    return SharedAtomBank([structure], [np.arange(n)], data.grid.hkl[:1], data.crystal, moving=still).start
+
+
 def refine_reference(
     data: Sequence[ExperimentData],
     structure: gemmi.Structure,

@@ -92,9 +92,10 @@ def refined_references(
 ) -> tuple[AtomValues, ...]:
     """Values of the reference's atoms in each crystal form, refined against the references of its experiments.
 
-    ``on_cycle`` is told the form's name and where its reference stands.
+    ``on_cycle`` is told the form's name and where its reference stands. Where no dataset is of the reference alone (it
+    is a mixture before a temperature jump, and in static series there is none), it stays as given.
     """
-    from torchref_kinetic_plugin.refinement.reference import refine_reference
+    from torchref_kinetic_plugin.refinement.reference import given_values, refine_reference
 
     found = []
     for numbers in forms_of(loaded):
@@ -104,9 +105,13 @@ def refined_references(
         def report(progress: JointProgress, name: str = name) -> None:
             on_cycle(name, progress)
 
+        pure = [data[number] for number in numbers if data[number].n_fixed]
+        if not pure:
+            found.append(given_values(data[numbers[0]], structure.to_gemmi()))
+            continue
         found.append(
             refine_reference(
-                [data[number] for number in numbers],
+                pure,
                 structure.to_gemmi(),
                 ~structure.atoms.hydrogen,
                 riding_hydrogens(structure),
