@@ -125,12 +125,16 @@ def _shown(each: Estimate) -> Sequence[str]:
     value = f"{each.value:.4g} {each.unit}".strip()
     if not each.refined:
         return value, "fixed", "", format_time(1.0 / each.value) if each.kind == "rate_constant" else "", ""
-    assert each.std_error_ln is not None
     assert each.lower is not None
     assert each.upper is not None
-    if not math.isfinite(each.std_error_ln):
+    if each.std_error_ln is None:
+        assert each.std_error is not None
+        spread, error = each.std_error, f"± {each.std_error:.2g} {each.unit}"
+    else:
+        spread, error = each.std_error_ln, f"{100.0 * each.std_error_ln:.2g} %"
+    if not math.isfinite(spread):
         return value, "not determined", "", "", ""
-    error, interval = f"{100.0 * each.std_error_ln:.2g} %", f"{each.lower:.4g} to {each.upper:.4g}"
+    interval = f"{each.lower:.4g} to {each.upper:.4g}"
     if each.kind != "rate_constant":
         return value, error, interval, "", ""
     ends = [1.0 / end if end > 0.0 else math.inf for end in (each.upper, each.lower)]

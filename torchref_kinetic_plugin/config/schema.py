@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, final
@@ -11,17 +12,20 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, fiel
 from torchref_kinetic_plugin.config.values import (
     Altloc,
     Columns,
+    Concentration,
     Delay,
     Directory,
     ExistingFile,
     Flag,
     Name,
     Positive,
+    PulseEnergy,
     Whole,
     name_of_delay,
 )
 from torchref_kinetic_plugin.errors import InputError
 from torchref_kinetic_plugin.scheme import parse_time, time_unit
+from torchref_kinetic_plugin.scheme.amounts import parse_concentration, parse_energy
 
 #: Where occupancies come from when the flag is left out.
 DEFAULT_PROVIDER = "kinetics"
@@ -157,8 +161,15 @@ class Experiment(Section):
 
     name: Name = Field(default="", description='What the output calls it; by default "experiment_1" and so on.')
     temperature: Positive | None = Field(default=None, description="K.")
+    temperature_before: Positive | None = Field(
+        default=None, description="K, before a temperature jump: references are the equilibrium there."
+    )
+    concentration: Concentration | None = Field(default=None, description='Of a ligand, e.g. "5 mM".')
+    pump_energy: PulseEnergy | None = Field(default=None, description='Of a pump pulse, e.g. "30 uJ".')
     references: list[Annotated[Reference, BeforeValidator(_from_path)]] = Field(
-        description="Datasets without the trigger: paths, or tables with file, columns and free_value."
+        default=[],
+        description="Datasets without the trigger: paths, or tables with file, columns and free_value. May be left out "
+        'where every timepoint is at time "inf".',
     )
     timepoints: list[Timepoint] = Field(description="Datasets with their delays.")
     columns: Columns = Field(default={}, description="Columns by role: F, SIGF or I, SIGI, and free; else found.")
@@ -188,8 +199,12 @@ class Experiment(Section):
     def _datasets(self) -> Self:
         if not self.timepoints:
             raise InputError("timepoints is empty; an experiment has at least one")
-        if not self.references:
-            raise InputError("references is empty; at least one dataset without the trigger is needed")
+        if not self.references and not self.static:
+            what = "empty" if "references" in self.model_fields_set else "missing"
+            raise InputError(
+                f"references is {what}; at least one dataset without the trigger is needed, unless every timepoint "
+                'is at time "inf"'
+            )
         places: dict[Path, list[str]] = {}
         for key, datasets in (("references", self.references), ("timepoints", self.timepoints)):
             for number, each in enumerate(datasets, start=1):
@@ -197,6 +212,21 @@ class Experiment(Section):
         if twice := [f"{file.name} ({', '.join(where)})" for file, where in places.items() if len(where) > 1]:
             raise InputError(f"named more than once: {'; '.join(twice)}; a dataset counts once")
         return self
+
+    @property
+    def static(self) -> bool:
+        """Whether nothing was triggered: all timepoints are of the stationary state."""
+        return all(math.isinf(point.time_s) for point in self.timepoints)
+
+    @property
+    def concentration_molar(self) -> float | None:
+        """Concentration in mol/L."""
+        return None if self.concentration is None else parse_concentration(self.concentration)
+
+    @property
+    def pump_energy_joule(self) -> float | None:
+        """Energy of the pump pulse in J."""
+        return None if self.pump_energy is None else parse_energy(self.pump_energy)
 
     @property
     def time_unit(self) -> str:
@@ -257,4 +287,6 @@ class RefinementFile(Section):
         ]
         if twice := _repeated([each.name for each in named]):
             raise InputError(f"two experiments are called {', '.join(twice)}; each has a name of its own")
+        if any(each.name == "all" for each in named):
+            raise InputError("an experiment is called all, which in tables means all of them; give it another name")
         return tuple(named)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, Strict, ValidationI
 
 from torchref_kinetic_plugin.errors import InputError, UnitError, UnknownNameError, closest_match
 from torchref_kinetic_plugin.scheme import parse_time, time_unit
+from torchref_kinetic_plugin.scheme.amounts import parse_concentration, parse_energy
 
 #: Roles of columns.
 ROLES = ("F", "SIGF", "I", "SIGI", "free")
@@ -77,6 +79,22 @@ def _delay(value: object) -> object:
     return value
 
 
+def _amount(value: object, parse: Callable[[str], float], example: str) -> object:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise UnitError(f"{value!r} has no unit; write it in quotes with its unit, e.g. '{example}'")
+    if isinstance(value, str):
+        parse(value)
+    return value
+
+
+def _concentration(value: object) -> object:
+    return _amount(value, parse_concentration, "5 mM")
+
+
+def _energy(value: object) -> object:
+    return _amount(value, parse_energy, "30 uJ")
+
+
 def _known_roles(value: dict[str, str]) -> dict[str, str]:
     for role in value:
         if role not in ROLES:
@@ -88,6 +106,8 @@ ExistingFile = Annotated[Path, BeforeValidator(_existing)]
 Directory = Annotated[Path, BeforeValidator(_directory)]
 Name = Annotated[str, AfterValidator(_safe)]
 Altloc = Annotated[str, AfterValidator(_letter)]
+Concentration = Annotated[str, BeforeValidator(_concentration)]
+PulseEnergy = Annotated[str, BeforeValidator(_energy)]
 Delay = Annotated[str, BeforeValidator(_delay)]
 Positive = Annotated[float, Strict(), Field(gt=0.0, allow_inf_nan=False)]
 Whole = Annotated[int, Strict()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import final
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,52 @@ from torchref_kinetic_plugin.errors import ParameterError
 from torchref_kinetic_plugin.kinetics.constraints import Unit
 from torchref_kinetic_plugin.kinetics.parameters import ScalarParameter, as_number
 from torchref_kinetic_plugin.kinetics.priors import Restrained
+
+
+@final
+class Saturation(nn.Module):
+    """Activation by a pulse that saturates: ``maximum (1 - exp(-E / saturation_energy))``.
+
+    Parameters
+    ----------
+    maximum : ScalarParameter
+        Activation by a pulse of any energy, in [0, 1].
+    saturation_energy : ScalarParameter
+        J; both parameters are those of all experiments.
+    pump_energy : float
+        Of this experiment, J.
+    """
+
+    def __init__(self, maximum: ScalarParameter, saturation_energy: ScalarParameter, pump_energy: float) -> None:
+        super().__init__()
+        self.maximum = maximum
+        self.saturation_energy = saturation_energy
+        self.pump_energy = pump_energy
+
+    @property
+    def value(self) -> Tensor:
+        """The activation, a scalar tensor with its gradient."""
+        return self.maximum.value * -torch.expm1(-self.pump_energy / self.saturation_energy.value)
+
+    @property
+    def number(self) -> float:
+        """The activation as a plain number."""
+        return self.value.item()
+
+    @property
+    def frozen(self) -> bool:
+        """Whether refinement leaves both parameters alone."""
+        return self.maximum.frozen and self.saturation_energy.frozen
+
+    def freeze(self) -> None:
+        """Leave both parameters out of refinement, in all experiments."""
+        self.maximum.freeze()
+        self.saturation_energy.freeze()
+
+    def unfreeze(self) -> None:
+        """Refine both parameters."""
+        self.maximum.unfreeze()
+        self.saturation_energy.unfreeze()
 
 
 class Activation(Restrained):
@@ -38,7 +85,7 @@ class Activation(Restrained):
 
     def __init__(self, value: float, n_timepoints: int, *, spread: float | None, refined: bool) -> None:
         super().__init__()
-        self.common = ScalarParameter("activation", value, Unit(), frozen=not refined)
+        self.common: ScalarParameter | Saturation = ScalarParameter("activation", value, Unit(), frozen=not refined)
         self.deviations: nn.Parameter | None = None
         self.spread = 0.0 if spread is None else as_number(spread, "activation_spread")
         if spread is None:
@@ -54,13 +101,24 @@ class Activation(Restrained):
     @property
     def complete(self) -> bool:
         """Whether the trigger reaches every molecule, now and while refining."""
-        return self.common.frozen and self.deviations is None and bool(self.common.raw == math.inf)
+        return self.common.frozen and self.deviations is None and self.common.number == 1.0
+
+    @property
+    def scale_refined(self) -> bool:
+        """Whether refinement multiplies the activation, as an efficiency of the trigger would."""
+        return not (self.common.maximum.frozen if isinstance(self.common, Saturation) else self.common.frozen)
+
+    def saturate(self, law: Saturation) -> None:
+        """Let the common activation follow the energy of the pump."""
+        self.common = law
 
     def forward(self, at_timepoints: bool) -> Tensor:
         """Activation of each timepoint (n_timepoints,), or the common one (1,)."""
         if self.deviations is None or not at_timepoints:
             return self.common.value.reshape(1)
-        return Unit().value(self.common.raw + self.spread * self.deviations)
+        common = self.common
+        centre = torch.logit(common.value) if isinstance(common, Saturation) else common.raw
+        return Unit().value(centre + self.spread * self.deviations)
 
     def restraint(self) -> Tensor | None:
         """Minus the log density of the deviations, without its constant."""

@@ -70,7 +70,8 @@ class KineticModel(Float64Module):
             (n_times, n_states); rows sum to 1.
         """
         network = self.network
-        rates, after, before = network.rate_matrix(), network.after(), network.before
+        rates, before = network.rate_matrix(), network.before
+        after = network.after(before)
         finite = torch.isfinite(times)
         delay = torch.where(finite, times, 0.0) - self.time_zero.value
         reached: Tensor = self.response(rates, after, before, delay)

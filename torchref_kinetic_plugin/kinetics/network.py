@@ -2,131 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
 
-from torchref_kinetic_plugin.errors import ParameterError
 from torchref_kinetic_plugin.kinetics.constraints import Unit
-from torchref_kinetic_plugin.kinetics.parameters import ScalarParameter, as_number, values_of
-from torchref_kinetic_plugin.kinetics.priors import Prior, Restrained
+from torchref_kinetic_plugin.kinetics.impulses import ImpulseYields
+from torchref_kinetic_plugin.kinetics.parameters import ScalarParameter, values_of
+from torchref_kinetic_plugin.kinetics.priors import Prior
+from torchref_kinetic_plugin.kinetics.rates import LogLinearRate, Rate, level_of
+from torchref_kinetic_plugin.kinetics.stationary import stationary_populations
 from torchref_kinetic_plugin.scheme import Scheme
-
-#: Rounding allowed when given efficiencies or populations must sum to 1.
-SUM_TOLERANCE = 1e-9
-
-
-class ImpulseYields(Restrained):
-    """Efficiencies of the transitions that act once, at the trigger.
-
-    Their sum is at most 1 by construction: the frozen ones keep their values, and each refined one, in
-    flow-chart order, is a share (logit) of what those before it have left. A single refined exit beside
-    no frozen one is plain logit.
-
-    Parameters
-    ----------
-    names : sequence of str
-        The transitions.
-    values : mapping
-        Efficiency of each.
-    refined : collection of str
-        Those that are refined.
-    priors : mapping
-        Prior on the efficiency of each, where there is one.
-    """
-
-    def __init__(
-        self,
-        names: Iterable[str],
-        values: Mapping[str, float],
-        refined: Iterable[str],
-        priors: Mapping[str, Prior],
-    ) -> None:
-        super().__init__()
-        self.shares = nn.ModuleDict(
-            {name: ScalarParameter(f"efficiency of {name}", values[name], Unit(), frozen=True) for name in names}
-        )
-        self.priors = dict(priors)
-        self.encode(dict(values), frozenset(refined))
-
-    def _share(self, name: str) -> ScalarParameter:
-        share = self.shares[name]
-        assert isinstance(share, ScalarParameter)
-        return share
-
-    @property
-    def refined(self) -> frozenset[str]:
-        """Names of the transitions whose efficiency is refined."""
-        return frozenset(name for name in self.shares if not self._share(name).frozen)
-
-    def forward(self) -> tuple[Tensor, Tensor]:
-        """Efficiencies (n_impulses,) in flow-chart order, and the fraction that no impulse takes."""
-        left = 1.0 - sum(
-            (self._share(name).value for name in self.shares if self._share(name).frozen),
-            start=torch.zeros((), dtype=torch.float64, device=next(self.parameters()).device),
-        )
-        # Frozen efficiencies may sum to 1 plus rounding; nothing negative may be left of that.
-        left = left.clamp(min=0.0)
-        taken = []
-        for name in self.shares:
-            share = self._share(name)
-            if share.frozen:
-                taken.append(share.value)
-            else:
-                taken.append(left * share.value)
-                left = left * Unit().value(-share.raw)
-        return torch.stack(taken), left
-
-    def values(self) -> dict[str, float]:
-        """Present efficiencies."""
-        with torch.no_grad():
-            return dict(zip(self.shares, self()[0].tolist(), strict=True))
-
-    def encode(self, values: Mapping[str, float], refined: frozenset[str]) -> None:
-        """Take over efficiencies and which of them are refined.
-
-        Raises
-        ------
-        ParameterError
-            When one is outside [0, 1], they sum to over 1, or a refined one is at the end of its range.
-        """
-        numbers = {name: as_number(values[name], f"efficiency of {name}") for name in self.shares}
-        for name, number in numbers.items():
-            if problem := Unit().problem(number):
-                raise ParameterError(f"efficiency of {name} = {number:g}: {problem}")
-        total = sum(numbers.values())
-        if total > 1.0 + SUM_TOLERANCE:
-            listed = ", ".join(f"{name} {number:g}" for name, number in numbers.items())
-            raise ParameterError(
-                f"efficiencies out of one state through inf rates sum to {total:g} ({listed}); they share the "
-                "molecules of that state, so the sum must be at most 1"
-            )
-        left = 1.0 - sum(number for name, number in numbers.items() if name not in refined)
-        shares = {}
-        for name, number in numbers.items():
-            if name in refined:
-                shares[name] = min(number / left, 1.0) if left > 0.0 else 1.0
-                left -= number
-                if not 0.0 < shares[name] < 1.0 - 1e-15:
-                    raise ParameterError(
-                        f"efficiency of {name} = {number:g} cannot be refined: at the end of its range every "
-                        "gradient vanishes (its range ends where all efficiencies sum to 1); start inside"
-                    )
-            else:
-                shares[name] = number
-        for name, number in shares.items():
-            self._share(name).freeze()
-            self._share(name).set(number)
-            if name in refined:
-                self._share(name).unfreeze()
-
-    def restraint(self) -> Tensor | None:
-        """Penalty of the priors on the efficiencies themselves, not on their shares."""
-        if not self.priors:
-            return None
-        efficiencies = dict(zip(self.shares, self()[0], strict=True))
-        return torch.stack([prior.loss(efficiencies[name]) for name, prior in self.priors.items()]).sum()
 
 
 class RateNetwork(nn.Module):
@@ -147,11 +35,11 @@ class RateNetwork(nn.Module):
         Those that are refined.
     efficiency_priors : mapping
         Prior on the efficiency of each transition, where there is one.
-    before : Tensor
-        Populations (n_states,) before the trigger.
+    initial : Tensor
+        Populations (n_states,) before the trigger, or from which they are reached where `start_from` says so.
     """
 
-    before: Tensor
+    _initial: Tensor
     _cells: Tensor
     _factors: Tensor
 
@@ -163,7 +51,7 @@ class RateNetwork(nn.Module):
         efficiencies: Mapping[str, float],
         refined_efficiencies: Iterable[str],
         efficiency_priors: Mapping[str, Prior],
-        before: Tensor,
+        initial: Tensor,
     ) -> None:
         super().__init__()
         self.scheme = scheme
@@ -202,22 +90,59 @@ class RateNetwork(nn.Module):
         scale = torch.tensor([factors.get(step.name, 1.0) for step in finite], dtype=torch.float64)
         self.register_buffer("_factors", scale, persistent=False)
         self._scaled = bool((scale != 1.0).any())
-        self.register_buffer("before", before, persistent=False)
+        self.register_buffer("_initial", initial, persistent=False)
+        self.earlier: nn.ModuleDict | None = None
+
+    def all_rates(self) -> dict[str, Rate]:
+        """Rate of each finite transition, before the factor of a tie."""
+        return _rates_in(self.rates)
 
     def rate_parameters(self) -> dict[str, ScalarParameter]:
-        """Parameter of each finite transition."""
-        return {name: p for name, p in self.rates.items() if isinstance(p, ScalarParameter)}
+        """Parameter that each finite transition is in proportion to; without those that follow from others."""
+        rates = self.all_rates().items()
+        return {name: level_of(p) for name, p in rates if not (isinstance(p, LogLinearRate) and p.follows)}
 
-    def replace_rate(self, name: str, parameter: ScalarParameter) -> None:
-        """Let a transition, and those tied to it, take their rate from another parameter object."""
+    def refined_rates(self) -> frozenset[str]:
+        """Finite transitions whose rate constant refinement changes."""
+        return frozenset(name for name, rate in self.all_rates().items() if not rate.frozen)
+
+    def term_parameters(self) -> list[ScalarParameter]:
+        """What rates depend on beside their levels: energies, equilibria, deviations; each once."""
+        rates = [*self.all_rates().values(), *(_rates_in(self.earlier).values() if self.earlier else ())]
+        found = [p for rate in rates if isinstance(rate, LogLinearRate) for p in rate.term_parameters]
+        return list({id(p): p for p in found}.values())
+
+    def replace_rate(self, name: str, rate: Rate) -> None:
+        """Let a transition, and those tied to it, take their rate from another object."""
         own = self.rates[name]
         for other, present in list(self.rates.items()):
             if present is own:
-                self.rates[other] = parameter
+                self.rates[other] = rate
+
+    def start_from(self, rates: Mapping[str, Rate]) -> None:
+        """Let the populations before the trigger be the stationary state of other rates of the finite transitions."""
+        self.earlier = nn.ModuleDict({name: rates[name] for name in self.rates})
+
+    @property
+    def before(self) -> Tensor:
+        """Populations (n_states,) before the trigger, with gradients where they depend on parameters."""
+        if self.earlier is None:
+            return self._initial
+        return self.stationary_state(_rates_in(self.earlier))
+
+    def stationary_state(self, rates: Mapping[str, Rate]) -> Tensor:
+        """Populations (n_states,) at t = inf under other rates of the finite transitions."""
+        values = torch.stack([rates[name].value for name in self.rates])
+        return stationary_populations(self._matrix(values), self._initial)
 
     def factor(self, name: str) -> float:
-        """Rate of a finite transition in units of its parameter; 1 unless it is tied by a factor."""
+        """Rate of a finite transition in units of its `all_rates`; 1 unless it is tied by a factor."""
         return self._factors[list(self.rates).index(name)].item()
+
+    def proportion(self, name: str) -> float:
+        """Rate of a finite transition in units of its level, but for what parameters change."""
+        rate = self.all_rates()[name]
+        return self.factor(name) * (math.exp(rate.log_offset) if isinstance(rate, LogLinearRate) else 1.0)
 
     def efficiency_parameters(self) -> dict[str, ScalarParameter]:
         """Parameter of the efficiency of each finite transition."""
@@ -225,34 +150,50 @@ class RateNetwork(nn.Module):
 
     def rate_constants(self) -> Tensor:
         """Rate constants (n_finite,) in flow-chart order, with gradients."""
-        if not len(self.rates):
-            return self._factors
-        values = values_of(list(self.rate_parameters().values()))
+        return self._scaled_by_ties(_values(self.rates)) if len(self.rates) else self._factors
+
+    def _scaled_by_ties(self, values: Tensor) -> Tensor:
         return values * self._factors if self._scaled else values
 
     def rate_matrix(self) -> Tensor:
         """Off-diagonal rates (n_states, n_states), ``[i, j]`` from j to i, with gradients."""
+        return self._matrix(_values(self.rates) if len(self.rates) else self._factors)
+
+    def _matrix(self, values: Tensor) -> Tensor:
         n = len(self.scheme.states)
         flat = self._factors.new_zeros(n * n)
         if len(self.rates):
-            rates = self.rate_constants()
+            rates = self._scaled_by_ties(values)
             raw = torch.stack([p.raw for p in self.efficiency_parameters().values()])
             flows = torch.cat([rates * Unit().value(raw), rates * Unit().value(-raw)])
             flat = flat.index_add(0, self._cells, flows)
         matrix = flat.reshape(n, n)
         return matrix - torch.diag(matrix.diagonal()) if len(self.rates) else matrix
 
-    def after(self) -> Tensor:
-        """Populations (n_states,) just after the trigger, with gradients."""
+    def after(self, before: Tensor) -> Tensor:
+        """Populations (n_states,) just after the trigger from those before it, with gradients."""
         if self.impulses is None:
-            return self.before
+            return before
         yields, left = self.impulses()
         scheme = self.scheme
         steps = scheme.impulses
         index = [step.target for step in steps] + [steps[0].ground]
         origin = steps[0].source
-        excited = self.before[origin]
-        kept = torch.ones_like(self.before)
+        excited = before[origin]
+        kept = torch.ones_like(before)
         kept[origin] = 0.0
-        where = torch.tensor(index, device=self.before.device)
-        return (self.before * kept).index_add(0, where, excited * torch.cat([yields, left.reshape(1)]))
+        where = torch.tensor(index, device=before.device)
+        return (before * kept).index_add(0, where, excited * torch.cat([yields, left.reshape(1)]))
+
+
+def _rates_in(modules: nn.ModuleDict) -> dict[str, Rate]:
+    return {name: rate for name, rate in modules.items() if isinstance(rate, ScalarParameter | LogLinearRate)}
+
+
+def _values(modules: nn.ModuleDict) -> Tensor:
+    """Rate constants (n_finite,) before the factors of ties."""
+    rates = _rates_in(modules).values()
+    plain = [rate for rate in rates if isinstance(rate, ScalarParameter)]
+    if len(plain) == len(modules):
+        return values_of(plain)
+    return torch.stack([rate.value for rate in rates])

@@ -7,6 +7,7 @@ model, each once however many experiments share it, so that none can be forgotte
 from __future__ import annotations
 
 import abc
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import torch
@@ -59,6 +60,24 @@ class BetaPrior(Prior):
         return -self.weight * torch.log(value)
 
 
+@dataclass(frozen=True)
+class NormalPrior(Prior):
+    """``(x - mean)^2 / (2 std^2)``.
+
+    Attributes
+    ----------
+    mean, std : float
+        In the unit of the parameter.
+    """
+
+    mean: float
+    std: float
+
+    def loss(self, value: Tensor) -> Tensor:
+        """Return the penalty, zero at the mean."""
+        return ((value - self.mean) / self.std) ** 2 / 2.0
+
+
 class Restrained(nn.Module, abc.ABC):
     """A module with a term of its own in the regularization."""
 
@@ -67,22 +86,30 @@ class Restrained(nn.Module, abc.ABC):
         """Penalty of the module's own values, a scalar, or None without a prior."""
 
 
-def regularization(model: nn.Module) -> Tensor:
+def restrained_in(model: nn.Module) -> list[Restrained]:
+    """All modules inside a model that may have a restraint, each once."""
+    return [module for module in model.modules() if isinstance(module, Restrained)]
+
+
+def regularization(model: nn.Module, *, elsewhere: Collection[Restrained] = ()) -> Tensor:
     """Sum of all restraints in a model, each module counted once.
 
     Parameters
     ----------
     model : nn.Module
         Any module; its submodules are searched.
+    elsewhere : collection of Restrained
+        Modules that are counted with another model, which shares them.
 
     Returns
     -------
     Tensor
         Scalar float64, zero without priors, differentiable.
     """
+    skipped = {id(module) for module in elsewhere}
     terms = [
         term
-        for module in model.modules()
-        if isinstance(module, Restrained) and (term := module.restraint()) is not None
+        for module in restrained_in(model)
+        if id(module) not in skipped and (term := module.restraint()) is not None
     ]
     return torch.stack(terms).sum() if terms else torch.zeros((), dtype=torch.float64)

@@ -18,6 +18,19 @@ def refined_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
     return {name: p for name, p in model.named_parameters() if p.requires_grad}
 
 
+def _places(model: nn.Module) -> dict[int, list[str]]:
+    """Names of each parameter, one for each module that holds it.
+
+    A module that stands at several places must be given a stand-in once: torch puts back what it finds at the last
+    of them, which by then is the stand-in.
+    """
+    found: dict[int, list[str]] = {}
+    for prefix, module in model.named_modules():
+        for name, parameter in module.named_parameters(prefix=prefix, recurse=False):
+            found.setdefault(id(parameter), []).append(name)
+    return found
+
+
 def jacobian(model: nn.Module) -> tuple[Tensor, Tensor]:
     """Output of a model and its derivatives, one forward pass with tangents per refined number.
 
@@ -36,7 +49,8 @@ def jacobian(model: nn.Module) -> tuple[Tensor, Tensor]:
     columns = []
     with torch.no_grad():
         value: Tensor = model()
-    for name, parameter in refined_parameters(model).items():
+    places = _places(model)
+    for parameter in refined_parameters(model).values():
         for entry in range(parameter.numel()):
             direction = torch.zeros_like(parameter).flatten()
             direction[entry] = 1.0
@@ -44,7 +58,7 @@ def jacobian(model: nn.Module) -> tuple[Tensor, Tensor]:
                 # It stands in for the parameter, so it must look refined to a model that asks.
                 primal = parameter.detach().requires_grad_()
                 dual = forward_ad.make_dual(primal, direction.reshape(parameter.shape))  # type: ignore[no-untyped-call]
-                output = functional_call(model, {name: dual}, ())
+                output = functional_call(model, dict.fromkeys(places[id(parameter)], dual), (), tie_weights=False)
                 tangent = forward_ad.unpack_dual(output).tangent  # type: ignore[no-untyped-call]
                 columns.append(torch.zeros_like(value) if tangent is None else tangent.detach().clone())
     return value, torch.stack(columns, dim=-1) if columns else value.new_zeros(*value.shape, 0)

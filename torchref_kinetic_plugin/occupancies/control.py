@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import torch
 from torch import nn
@@ -11,8 +11,11 @@ from torch import nn
 from torchref_kinetic_plugin.errors import ParameterError, UnknownNameError
 from torchref_kinetic_plugin.kinetics.model import KineticModel
 from torchref_kinetic_plugin.kinetics.parameters import ScalarParameter
+from torchref_kinetic_plugin.kinetics.rates import LogLinearRate, level_of
 from torchref_kinetic_plugin.occupancies.identifiability import refined_efficiencies, require_identifiable
+from torchref_kinetic_plugin.occupancies.joint_rates import JointRates
 from torchref_kinetic_plugin.scheme import Scheme
+from torchref_kinetic_plugin.scheme.equilibrium import equilibrium_pairs
 
 
 class ParameterControl(abc.ABC):
@@ -20,6 +23,7 @@ class ParameterControl(abc.ABC):
 
     kinetics: KineticModel
     scheme: Scheme
+    joint: JointRates
 
     def get_rate_constants(self) -> dict[str, float]:
         """Rate constant of every transition; inf for impulses."""
@@ -46,8 +50,7 @@ class ParameterControl(abc.ABC):
         self._rate(transition, "set_rate_constant")
         network = self.kinetics.network
         factor = network.factor(transition)
-        parameter = network.rate_parameters()[transition]
-        parameter.set(value / factor if factor != 1.0 else value)
+        network.all_rates()[transition].set(value / factor if factor != 1.0 else value)
 
     def set_efficiency(self, transition: str, value: float) -> None:
         """Set the efficiency of a transition.
@@ -60,6 +63,8 @@ class ParameterControl(abc.ABC):
             For a value outside [0, 1], or impulses summing to over 1.
         """
         self.scheme.require_transition(transition, "set_efficiency")
+        if value != 1.0:
+            self._require_balance({transition})
         impulses = self.kinetics.network.impulses
         if transition in self.scheme.impulsive and impulses is not None:
             before = impulses.values()
@@ -152,7 +157,10 @@ class ParameterControl(abc.ABC):
         self.scheme.require_transition(name, where)
         if name in self.scheme.impulsive:
             raise ParameterError(f"{where}: the rate of {name} is inf, an impulse; it is not a parameter")
-        return self.kinetics.network.rate_parameters()[name]
+        rate = self.kinetics.network.all_rates()[name]
+        if isinstance(rate, LogLinearRate) and rate.follows:
+            raise ParameterError(f"{where}: {rate.follows}")
+        return level_of(rate)
 
     def _rates(self, transitions: Iterable[str] | None, where: str) -> list[ScalarParameter]:
         if transitions is None:
@@ -171,9 +179,15 @@ class ParameterControl(abc.ABC):
         try:
             self._set_refined(refined, values)
             require_identifiable(self.kinetics)
+            self._require_balance(refined)
         except ParameterError:
             self._set_refined(before, values)
             raise
+
+    def _require_balance(self, leaky: Collection[str]) -> None:
+        """Refuse efficiencies that break an equilibrium."""
+        if self.joint.equilibria is not None:
+            equilibrium_pairs(self.scheme, [pair.name for pair in self.joint.equilibria.pairs], leaky)
 
     def _set_refined(self, refined: frozenset[str], values: Mapping[str, float]) -> None:
         for name, parameter in self.kinetics.network.efficiency_parameters().items():

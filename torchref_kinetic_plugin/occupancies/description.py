@@ -15,9 +15,9 @@ def describe(model: KineticModel, time_unit: str | None) -> str:
     lines = [f"Kinetic scheme {scheme.chart.text}" + (" (light-activated)" if scheme.light_activated else "")]
     lines.append(f"{'transition':<14}{'k / (1/' + unit + ')':>18}{'1/k / ' + unit:>18}{'efficiency':>14}")
     efficiencies, free = model.efficiencies(), refined_efficiencies(model)
-    rates = model.network.rate_parameters()
+    finite, refined = model.network.all_rates(), model.network.refined_rates()
     for name, rate in model.rate_constants().items():
-        rate_mark = "*" if name in rates and rates[name].frozen else " "
+        rate_mark = "*" if name in finite and name not in refined else " "
         efficiency_mark = " " if name in free else "*"
         lines.append(
             f"{name:<14}{_number(rate):>17}{rate_mark}{_number(1.0 / rate):>17} "

@@ -72,13 +72,21 @@ def plot_experiments(
     title: str | None,
 ) -> None:
     """Plot all experiments on a common page."""
+    side = []
+    for name, single in zip(model.names, model.models, strict=True):
+        side += [name, *(f"  {entry}" for entry in _side_panel(single)), ""]
+    static = all(bool((single.time == math.inf).all()) for single in model.models)
+    if static and len({single.condition.temperature for single in model.models} - {None}) == len(model.models) > 1:
+        from torchref_kinetic_plugin.occupancies import law_figures
+
+        law_figures.plot_static(
+            model, path, kinetic_states=kinetic_states, figsize=figsize, title=title, side_panel=_constants(model)
+        )
+        return
     rows = [
         (name, _courses(single, log_scale=log_scale, kinetic_states=kinetic_states))
         for name, single in zip(model.names, model.models, strict=True)
     ]
-    side = []
-    for name, single in zip(model.names, model.models, strict=True):
-        side += [name, *(f"  {entry}" for entry in _side_panel(single)), ""]
     figure = occupancy_figure(
         rows,
         figsize=figsize or (10.0, 3.0 * len(rows) + 1.0),
@@ -149,6 +157,9 @@ def _merged(model: occupancies_kinetics, populations: Tensor) -> Tensor:
 
 def _side_panel(model: occupancies_kinetics) -> list[str]:
     """Time constants, efficiencies below 1, response and activation below 1, one a line."""
+    if bool((model.time == math.inf).all()):
+        # Of its rates only ratios matter.
+        return [f"stationary, {model.condition.temperature:g} K" if model.condition.temperature else "stationary"]
     efficiencies = model.get_efficiencies()
     lines = []
     for name, constant in model.get_time_constants().items():
@@ -161,6 +172,20 @@ def _side_panel(model: occupancies_kinetics) -> list[str]:
     if not model.kinetics.activation.complete:
         lines.append(f"activation  {100.0 * model.kinetics.activation.common.number:.3g} %")
     return lines
+
+
+def _constants(model: occupancies_kinetics_multiexperiment) -> list[str]:
+    """Equilibrium constants at the reference temperature and enthalpies of reaction, one a line."""
+    equilibria = model.joint.equilibria
+    if equilibria is None:
+        return []
+    lines = []
+    for pair in equilibria.pairs:
+        enthalpy = equilibria.reaction_enthalpy(pair)
+        lines.append(f"{pair.name}  K {equilibria.constant(pair, equilibria.reference).item():.3g}")
+        if enthalpy is not None:
+            lines.append(f"  ΔH {enthalpy.item():.1f} kJ/mol")
+    return [*lines, ""]
 
 
 def _time_constant(value: float, time_unit: str | None) -> str:

@@ -35,8 +35,7 @@ def require_identifiable(model: KineticModel) -> None:
             raise ParameterError(f"the efficiency of {name} cannot be refined: {reason}")
     triggers = [step for step in scheme.steps if scheme.states[step.source] == scheme.initial]
     acts_once = scheme.light_activated or all(step.name in scheme.impulsive for step in triggers)
-    activation = model.activation.common
-    if acts_once and len(triggers) == 1 and triggers[0].name in free and not activation.frozen:
+    if acts_once and len(triggers) == 1 and triggers[0].name in free and model.activation.scale_refined:
         raise ParameterError(
             f"activation and the efficiency of {triggers[0].name}, the only step of the trigger, are one number "
             "(their product); refine one and freeze the other"
@@ -78,9 +77,10 @@ def _timing_remarks(model: KineticModel, times: Tensor) -> list[str]:
             "time_zero is refined, but no delay lies near the trigger: the data hardly determine it; freeze it"
         )
     if sigma is not None:
-        for name, parameter in model.network.rate_parameters().items():
-            rate = model.rate_constants()[name]
-            if not parameter.frozen and rate * sigma > 1.0:
+        refined_rates, rates = model.network.refined_rates(), model.rate_constants()
+        for name in (step.name for step in model.scheme.finite_steps):
+            rate = rates[name]
+            if name in refined_rates and rate * sigma > 1.0:
                 found.append(
                     f"the rate constant of {name} is refined, but its time constant {1.0 / rate:.3g} is shorter "
                     f"than the instrument width {sigma:.3g}: the response hides it"
@@ -99,7 +99,7 @@ def _efficiency_remarks(model: KineticModel) -> list[str]:
         if not failing:
             continue
         places = {step.target for step in exits} | {step.ground for step in failing}
-        rates = [s.name for s in exits if not model.network.rate_parameters()[s.name].frozen]
+        rates = [s.name for s in exits if s.name in model.network.refined_rates()]
         if len(rates) + len(failing) > len(places):
             found.append(
                 f"the exits of {scheme.states[source]} have {len(rates)} rate constants and {len(failing)} "

@@ -12,14 +12,17 @@ import torch
 from torch import Tensor, nn
 
 from torchref_kinetic_plugin.errors import ShapeError
-from torchref_kinetic_plugin.kinetics.activation import Activation
+from torchref_kinetic_plugin.kinetics.activation import Activation, Saturation
 from torchref_kinetic_plugin.kinetics.model import KineticModel, unique_parameters
-from torchref_kinetic_plugin.kinetics.parameters import Float64Module, as_number
+from torchref_kinetic_plugin.kinetics.parameters import Float64Module, ScalarParameter, as_number
+from torchref_kinetic_plugin.kinetics.priors import Restrained
 from torchref_kinetic_plugin.kinetics.priors import regularization as sum_of_priors
 from torchref_kinetic_plugin.occupancies import options, saved_state
+from torchref_kinetic_plugin.occupancies.conditions import Condition
 from torchref_kinetic_plugin.occupancies.control import ParameterControl
 from torchref_kinetic_plugin.occupancies.description import describe
 from torchref_kinetic_plugin.occupancies.identifiability import remarks, require_identifiable
+from torchref_kinetic_plugin.occupancies.joint_rates import JointRates
 from torchref_kinetic_plugin.occupancies.regularization import Regularization
 from torchref_kinetic_plugin.occupancies.state_mapping import (
     mapping_matrix,
@@ -144,7 +147,7 @@ class occupancies_kinetics(ParameterControl, Float64Module):
             rates,
             efficiencies,
             self.regularization,
-            before=options.initial_vector(self.scheme, initial_populations),
+            initial=options.initial_vector(self.scheme, initial_populations),
             refine_rates=refine_rates,
             refine_efficiencies=refine_efficiencies,
             bounds=(bounded := options.read_bounds(self.scheme, bounds, time_unit)),
@@ -168,6 +171,11 @@ class occupancies_kinetics(ParameterControl, Float64Module):
         self.structure_labels = structure_labels(self.scheme, self.state_mapping, structure_names)
         self.time_unit = time_unit
         self.verbose = verbose
+        self.condition = Condition()
+        self.joint = JointRates()
+        self.starts_elsewhere = initial_populations is not None
+        self.shared_remarks: tuple[str, ...] = ()
+        self._restrained_elsewhere: tuple[Restrained, ...] = ()
         self._settings: dict[str, Any] = {
             "flow_chart": self.scheme.chart.text,
             "time": self.time.tolist(),
@@ -197,7 +205,11 @@ class occupancies_kinetics(ParameterControl, Float64Module):
         Tensor
             (n_structures, n_timepoints), float64; columns sum to 1.
         """
-        return self._mapping_matrix @ self.populations().T
+        return self.mapped(self.populations().T)
+
+    def mapped(self, populations: Tensor) -> Tensor:
+        """Occupancies (n_structures, n) of populations (n_states, n)."""
+        return self._mapping_matrix @ populations
 
     def populations(self) -> Tensor:
         """Populations at the measured timepoints (n_timepoints, n_states), in the order of `scheme.states`."""
@@ -217,9 +229,21 @@ class occupancies_kinetics(ParameterControl, Float64Module):
         """Occupancies (n_structures,) before the trigger, as references have them."""
         return self._mapping_matrix @ self.kinetics.network.before
 
+    def follow(self, joint: JointRates, condition: Condition, deviations: Mapping[str, ScalarParameter]) -> None:
+        """Let the rates follow what several experiments have in common; see `JointRates.apply`."""
+        self.joint, self.condition = joint, condition
+        joint.apply(self.kinetics.network, self.tied, condition, deviations)
+        if joint.saturation is not None and condition.pump_energy is not None:
+            self.kinetics.activation.saturate(Saturation(*joint.saturation, condition.pump_energy))
+        require_identifiable(self.kinetics)
+
+    def leave_restraints_to(self, others: Iterable[Restrained]) -> None:
+        """Leave priors on shared parameters to another model, where an objective adds those of all models."""
+        self._restrained_elsewhere = tuple(others)
+
     def get_regularization_loss(self) -> Tensor:
-        """Sum of all priors, a scalar with gradients to what they restrain."""
-        return sum_of_priors(self)
+        """Sum of all priors but those left to another model, a scalar with gradients to what they restrain."""
+        return sum_of_priors(self, elsewhere=self._restrained_elsewhere)
 
     def get_parameter_groups(self, base_lr: float = 0.001) -> list[dict[str, Any]]:
         """Optimizer groups, each with a learning rate and a name; frozen parameters get no gradient.
@@ -227,11 +251,13 @@ class occupancies_kinetics(ParameterControl, Float64Module):
         Parameters
         ----------
         base_lr : float
-            Learning rate of the logarithms of the rates. Logits of efficiencies and activation share it;
-            the instrument's parameters move at a tenth of it.
+            Learning rate of the logarithms of the rates. Logits of efficiencies and activation share it, and
+            energies in units that change ln k by 1 over the range of temperatures; the instrument's parameters move at
+            a tenth of it.
         """
         parts: dict[str, tuple[float, list[nn.Module]]] = {
             "rate_constants": (base_lr, list(self.kinetics.network.rate_parameters().values())),
+            "laws": (base_lr, list(self.kinetics.network.term_parameters())),
             "efficiencies": (base_lr, self._efficiency_modules()),
             "instrument": (0.1 * base_lr, list(self.kinetics.instrument_parameters().values())),
             "activation": (base_lr, [self.kinetics.activation]),
@@ -243,8 +269,8 @@ class occupancies_kinetics(ParameterControl, Float64Module):
         ]
 
     def remarks(self) -> list[str]:
-        """What is refined although the times or the scheme say little about it, in words."""
-        return remarks(self.kinetics, self.time)
+        """What is refined although the times, the scheme or the conditions say little about it, in words."""
+        return [*remarks(self.kinetics, self.time), *self.condition.remarks(), *self.shared_remarks]
 
     def print_parameters(self) -> None:
         """Print the parameters as a table."""

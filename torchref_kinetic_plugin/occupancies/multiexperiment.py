@@ -3,42 +3,75 @@
 from __future__ import annotations
 
 import inspect
-import math
+import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from torchref_kinetic_plugin.errors import ParameterError, UnknownNameError
 from torchref_kinetic_plugin.kinetics.parameters import Float64Module
-from torchref_kinetic_plugin.kinetics.priors import LogNormalPrior, Prior
 from torchref_kinetic_plugin.kinetics.priors import regularization as sum_of_priors
 from torchref_kinetic_plugin.occupancies import saved_state
+from torchref_kinetic_plugin.occupancies.conditions import CONDITIONS, read_condition
+from torchref_kinetic_plugin.occupancies.experiment_tables import experiment_names, transitions_named
+from torchref_kinetic_plugin.occupancies.joint_control import JointControl
+from torchref_kinetic_plugin.occupancies.joint_remarks import undetermined_laws
+from torchref_kinetic_plugin.occupancies.joint_setup import build_models
 from torchref_kinetic_plugin.occupancies.kinetic import occupancies_kinetics
+from torchref_kinetic_plugin.occupancies.law_options import LawOptions
 from torchref_kinetic_plugin.scheme import parse_flow_chart
 
-#: Options of an experiment: all of the single model's but the mechanism and the verbosity.
-_OPTIONS = tuple(
-    name for name in inspect.signature(occupancies_kinetics).parameters if name not in ("flow_chart", "verbose")
+_log = logging.getLogger(__name__)
+
+#: Options of an experiment: all of the single model's but the mechanism and the verbosity, and its conditions.
+_OPTIONS = (
+    *(name for name in inspect.signature(occupancies_kinetics).parameters if name not in ("flow_chart", "verbose")),
+    *CONDITIONS,
 )
 
 
-class occupancies_kinetics_multiexperiment(Float64Module):
-    """One scheme, several experiments, rate constants shared as asked.
+class occupancies_kinetics_multiexperiment(JointControl, Float64Module):
+    """One scheme, several experiments, rate constants shared or on a law of temperature as asked.
 
     Parameters
     ----------
     flow_chart : str
         The scheme of all experiments.
     experiments : sequence of mapping
-        Each with ``time``, ``rate_constants`` (or None), ``name``, and any option of
-        `occupancies_kinetics`.
+        Each with ``time``, ``rate_constants`` (or None), ``name``, any option of `occupancies_kinetics`, and its
+        conditions: ``temperature`` and ``temperature_before`` (K, before a jump: the populations before the trigger are
+        the stationary state there), ``concentration`` (mol/L, or text as ``"5 mM"``), ``pump_energy`` (J, or text).
     shared_rates : sequence of str, optional
         Transitions whose rate constant is one parameter of all experiments. None: each has its own.
     verbose : int
         As for `occupancies_kinetics`.
+    rate_constants : mapping, optional
+        Starting rate constants of all experiments; those of a transition on a law are at the reference temperature.
+    rate_law : str or mapping, optional
+        ``'eyring'``, ``'arrhenius'`` or ``'constant'``: of all finite transitions, or by transition.
+    reference_temperature : float, optional
+        K, within those of the experiments; by default the harmonic mean of these.
+    activation_enthalpies : mapping, optional
+        Starts in kJ/mol, default 50; with ``'arrhenius'`` they are activation energies.
+    refine_enthalpies : iterable of str, optional
+        Transitions whose enthalpy is refined; by default all.
+    equilibrium : sequence of str or 'all'
+        Pairs as ``"A<->B"`` whose back rate is the forward one over the equilibrium constant.
+    equilibrium_constants : mapping, optional
+        Starts, population of B over that of A, at the reference temperature; default 1.
+    reaction_enthalpies : mapping, optional
+        Starts in kJ/mol, default 0.
+    pseudo_first_order : sequence of str
+        Transitions whose rate is a second-order constant times the concentration.
+    activation_law : mapping, optional
+        Activation as ``maximum (1 - exp(-pump_energy / saturation_energy))``: ``maximum`` (default 1),
+        ``saturation_energy`` (J or text), ``refine_maximum`` (default False), ``refine_saturation_energy`` (True).
+    regularization : mapping, optional
+        Priors on laws, by transition or for all: ``enthalpy_prior_mean`` and ``enthalpy_prior_std`` (kJ/mol),
+        ``law_spread``, the standard deviation of ln k of an experiment about its law.
 
     Attributes
     ----------
@@ -46,12 +79,14 @@ class occupancies_kinetics_multiexperiment(Float64Module):
         The model of each experiment; a shared rate is the same parameter object in all of them.
     names : tuple of str
         Names of the experiments.
+    joint : JointRates
+        What they have in common.
 
     Raises
     ------
     InputError
-        One of its kinds, for what the single model refuses, unknown keys, two experiments of one name, or
-        a shared rate that experiments start, bound, tie or restrain differently.
+        One of its kinds, for what the single model refuses, unknown keys, two experiments of one name, a shared rate
+        that experiments start, bound, tie or restrain differently, or laws that contradict each other.
     """
 
     def __init__(
@@ -60,63 +95,58 @@ class occupancies_kinetics_multiexperiment(Float64Module):
         experiments: Sequence[Mapping[str, Any]],
         shared_rates: Sequence[str] | None = None,
         verbose: int = 1,
+        *,
+        rate_constants: Mapping[str, float | str] | None = None,
+        rate_law: str | Mapping[str, str] | None = None,
+        reference_temperature: float | None = None,
+        activation_enthalpies: Mapping[str, float] | None = None,
+        refine_enthalpies: Iterable[str] | None = None,
+        equilibrium: Sequence[str] | str = (),
+        equilibrium_constants: Mapping[str, float] | None = None,
+        reaction_enthalpies: Mapping[str, float] | None = None,
+        pseudo_first_order: Sequence[str] = (),
+        activation_law: Mapping[str, Any] | None = None,
+        regularization: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.flow_chart = parse_flow_chart(flow_chart).text
-        self.names = _names(experiments)
-        self.shared_rates = () if shared_rates is None else _shared(flow_chart, shared_rates)
-        starts = _agreed_starts(experiments, self.names, self.shared_rates)
-        models = []
-        for experiment in experiments:
-            settings = {key: value for key, value in experiment.items() if key != "name"}
-            given = settings.pop("rate_constants", None)
-            rates = dict(given or {}) | starts
-            models.append(occupancies_kinetics(flow_chart, rate_constants=rates or None, verbose=verbose, **settings))
+        self.names = experiment_names(experiments, _OPTIONS)
+        self.shared_rates = transitions_named(flow_chart, shared_rates or (), "shared_rates")
+        self._options = LawOptions(
+            rate_law,
+            reference_temperature,
+            activation_enthalpies or {},
+            refine_enthalpies
+            if refine_enthalpies is None or isinstance(refine_enthalpies, str)
+            else [*refine_enthalpies],
+            equilibrium,
+            equilibrium_constants or {},
+            reaction_enthalpies or {},
+            pseudo_first_order,
+            regularization or {},
+        )
+        conditions = {name: read_condition(each, name) for name, each in zip(self.names, experiments, strict=True)}
+        models, self.joint = build_models(
+            flow_chart,
+            experiments,
+            conditions,
+            self.shared_rates,
+            rate_constants or {},
+            self._options,
+            activation_law=activation_law,
+            verbose=verbose,
+        )
+        self._activation_law = None if activation_law is None else dict(activation_law)
         self.kinetic_models = nn.ModuleList(models)
         self.n_experiments = len(models)
         self.verbose = verbose
-        for name in self.shared_rates:
-            self._share(name, given_start=name in starts)
-
-    def _model(self, experiment_idx: int) -> occupancies_kinetics:
-        if isinstance(experiment_idx, bool) or experiment_idx not in range(self.n_experiments):
-            raise ParameterError(
-                f"experiment_idx = {experiment_idx!r}: there are {self.n_experiments} experiments, "
-                f"0 to {self.n_experiments - 1}"
-            )
-        model = self.kinetic_models[experiment_idx]
-        assert isinstance(model, occupancies_kinetics)
-        return model
-
-    @property
-    def models(self) -> tuple[occupancies_kinetics, ...]:
-        """The model of each experiment."""
-        return tuple(self._model(number) for number in range(self.n_experiments))
-
-    def _share(self, name: str, *, given_start: bool) -> None:
-        """Make one parameter object serve a transition in all experiments."""
-        own = [model.kinetics.network.rate_parameters().get(name) for model in self.models]
-        finite = [parameter for parameter in own if parameter is not None]
-        if len(finite) != len(own):
-            raise ParameterError(
-                f"the shared rate of {name} is inf in some experiments only; an impulse has no rate to share"
-            )
-        if any(name in model.tied for model in self.models):
-            raise ParameterError(f"{name} is shared and tied to another transition; share that one")
-        if len({model.time_unit for model in self.models}) > 1:
-            raise ParameterError(
-                f"the rate of {name} is shared by experiments of different time_unit; give all times in one unit"
-            )
-        first = finite[0]
-        if len({parameter.constraint for parameter in finite}) > 1:
-            raise ParameterError(f"the experiments give different bounds for the shared rate of {name}")
-        if len({parameter.frozen for parameter in finite}) > 1:
-            raise ParameterError(f"the shared rate of {name} is refined in some experiments only")
-        first.prior = _agreed_prior(name, [parameter.prior for parameter in finite])
-        if not given_start:
-            first.set(math.exp(sum(math.log(p.number) for p in finite) / len(finite)))
-        for model in self.models[1:]:
-            model.kinetics.network.replace_rate(name, first)
+        models[0].shared_remarks += tuple(undetermined_laws(self.joint, models))
+        if verbose:
+            for name, condition in conditions.items():
+                for remark in condition.remarks():
+                    _log.warning("%s: %s", name, remark)
+            for remark in models[0].shared_remarks:
+                _log.warning(remark)
 
     def forward(self, experiment_idx: int) -> Tensor:
         """Occupancies of one experiment (n_structures, n_timepoints)."""
@@ -142,31 +172,6 @@ class occupancies_kinetics_multiexperiment(Float64Module):
                 seen.update(id(p) for p in group["params"])
         return list(groups.values())
 
-    def get_rate_constants(self) -> dict[str, dict[str, float]]:
-        """Rate constants of each experiment, by its name."""
-        return {name: model.get_rate_constants() for name, model in zip(self.names, self.models, strict=True)}
-
-    def set_rate_constant(self, transition: str, value: float, experiment_idx: int | None = None) -> None:
-        """Set a rate constant in one experiment, or in all; a shared one changes everywhere."""
-        for model in self.models if experiment_idx is None else (self._model(experiment_idx),):
-            model.set_rate_constant(transition, value)
-
-    def freeze_rates(self, transitions: Iterable[str] | None = None, experiment_idx: int | None = None) -> None:
-        """Leave rate constants out of refinement, in one experiment or in all."""
-        for model in self.models if experiment_idx is None else (self._model(experiment_idx),):
-            model.freeze_rates(transitions)
-
-    def unfreeze_rates(self, transitions: Iterable[str] | None = None, experiment_idx: int | None = None) -> None:
-        """Refine rate constants, in one experiment or in all."""
-        for model in self.models if experiment_idx is None else (self._model(experiment_idx),):
-            model.unfreeze_rates(transitions)
-
-    def print_parameters(self) -> None:
-        """Print the parameters of each experiment."""
-        for name, model in zip(self.names, self.models, strict=True):
-            print(f"Experiment {name}")
-            model.print_parameters()
-
     def plot_occupancies(
         self,
         path: str | os.PathLike[str],
@@ -190,18 +195,60 @@ class occupancies_kinetics_multiexperiment(Float64Module):
             self, path, log_scale=log_scale, kinetic_states=show_kinetic_states, figsize=figsize, title=title
         )
 
+    def plot_rate_laws(
+        self,
+        path: str | os.PathLike[str],
+        covariance: NDArray[np.float64] | None = None,
+        separate: Mapping[str, Mapping[str, tuple[float, float, float]]] | None = None,
+        figsize: tuple[float, float] | None = None,
+        title: str | None = None,
+    ) -> None:
+        """Plot ln(k h / k_B T), or ln k unless all laws are Eyring's, against 1000/T.
+
+        Parameters
+        ----------
+        path, figsize, title
+            As for `plot_occupancies`.
+        covariance : ndarray, optional
+            (n_refined, n_refined) of the raw parameters of all experiments, in the order of `SecondOrderFit`, as
+            estimates of uncertainty have it; gives bars and the bands of 95 %.
+        separate : mapping, optional
+            Transition to experiment to rate constant per second with the ends of its interval, as refined from this
+            experiment alone; by default the points are those of the model.
+
+        Raises
+        ------
+        ParameterError
+            Where no rate constant follows a law.
+        ShapeError
+            For a covariance of another shape.
+        """
+        from torchref_kinetic_plugin.occupancies import law_figures
+
+        law_figures.plot_rate_laws(self, path, covariance=covariance, separate=separate, figsize=figsize, title=title)
+
     def state_dict_kinetics(self) -> dict[str, Any]:
         """Everything needed to build this model anew, as plain values and tensors."""
-        experiments = [
-            {"name": name, **model.state_dict_kinetics()["settings"]}
-            for name, model in zip(self.names, self.models, strict=True)
-        ]
-        for experiment in experiments:
-            del experiment["flow_chart"]
+        experiments = []
+        shared: dict[str, float] = {}
+        for name, model in zip(self.names, self.models, strict=True):
+            settings = model.state_dict_kinetics()["settings"]
+            del settings["flow_chart"]
+            if self._activation_law is not None:
+                del settings["activation"]
+            levels = {each: p.number for each, p in model.kinetics.network.rate_parameters().items()}
+            own = {each: levels.get(each, rate) for each, rate in settings.pop("rate_constants").items()}
+            once = {*self.shared_rates, *self.joint.laws}
+            shared |= {each: rate for each, rate in own.items() if each in once}
+            own = {each: rate for each, rate in own.items() if each not in once and each not in self.joint.back}
+            experiments.append({"name": name, **settings, "rate_constants": own, **model.condition.as_table()})
         settings = {
             "flow_chart": self.flow_chart,
             "experiments": experiments,
             "shared_rates": list(self.shared_rates),
+            "rate_constants": shared,
+            "activation_law": self._activation_law,
+            **self._options.as_table(),
         }
         return saved_state.save(type(self).__name__, settings, self)
 
@@ -218,66 +265,3 @@ class occupancies_kinetics_multiexperiment(Float64Module):
         model = cls(**state["settings"], verbose=verbose)
         saved_state.restore(model, state)
         return model
-
-
-def _names(experiments: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    if isinstance(experiments, Mapping) or not len(experiments):
-        raise ParameterError("experiments is a list of tables, one for each experiment; at least one is needed")
-    names = []
-    for number, experiment in enumerate(experiments):
-        if not isinstance(experiment, Mapping):
-            raise ParameterError(f"experiment {number} is a table with time and name, not {experiment!r}")
-        name = str(experiment.get("name", f"experiment {number}"))
-        for key in experiment:
-            if key not in (*_OPTIONS, "name"):
-                raise UnknownNameError("key", key, ("name", *_OPTIONS), f"experiment {name!r}")
-        if "time" not in experiment:
-            raise ParameterError(f"experiment {name!r} has no time")
-        if name in names:
-            raise ParameterError(f"two experiments are named {name!r}; names tell them apart in tables and files")
-        names.append(name)
-    return tuple(names)
-
-
-def _shared(flow_chart: str, shared_rates: Sequence[str]) -> tuple[str, ...]:
-    allowed = [step.name for step in parse_flow_chart(flow_chart).transitions]
-    if isinstance(shared_rates, str):
-        raise ParameterError(f"shared_rates is a list of transitions; write [{shared_rates!r}]")
-    for name in shared_rates:
-        if name not in allowed:
-            raise UnknownNameError("transition", name, allowed, "shared_rates")
-    return tuple(dict.fromkeys(shared_rates))
-
-
-def _agreed_starts(
-    experiments: Sequence[Mapping[str, Any]], names: Sequence[str], shared: Sequence[str]
-) -> dict[str, Any]:
-    """Starting value of each shared rate that some experiment gives; all that give one must agree."""
-    starts: dict[str, Any] = {}
-    for transition in shared:
-        given = {
-            name: rates[transition]
-            for name, experiment in zip(names, experiments, strict=True)
-            if transition in (rates := experiment.get("rate_constants") or {})
-        }
-        if len(set(given.values())) > 1:
-            listed = ", ".join(f"{value!r} in {name}" for name, value in given.items())
-            raise ParameterError(f"the shared rate of {transition} is one number, but starts as {listed}")
-        if given:
-            starts[transition] = next(iter(given.values()))
-    return starts
-
-
-def _agreed_prior(name: str, priors: Sequence[Prior | None]) -> Prior | None:
-    """One prior for a shared rate: the experiments', whose means may differ with their time ranges."""
-    lognormal = [prior for prior in priors if isinstance(prior, LogNormalPrior)]
-    if not lognormal:
-        return None
-    kinds = {(prior.weight, prior.std) for prior in lognormal}
-    if len(lognormal) != len(priors) or len(kinds) > 1:
-        raise ParameterError(
-            f"the experiments restrain the shared rate of {name} differently; give rate_prior_weight and "
-            "rate_prior_std alike in all of them"
-        )
-    mean = float(torch.tensor([prior.mean for prior in lognormal], dtype=torch.float64).mean())
-    return LogNormalPrior(lognormal[0].weight, mean, lognormal[0].std)

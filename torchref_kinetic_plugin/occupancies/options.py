@@ -12,9 +12,10 @@ from torch import Tensor
 from torchref_kinetic_plugin.errors import ParameterError, UnknownNameError
 from torchref_kinetic_plugin.kinetics.activation import Activation
 from torchref_kinetic_plugin.kinetics.constraints import Between, Constraint, Positive
+from torchref_kinetic_plugin.kinetics.impulses import SUM_TOLERANCE
 from torchref_kinetic_plugin.kinetics.instrument import RESPONSES, GaussianResponse, NoResponse, Response
 from torchref_kinetic_plugin.kinetics.model import KineticModel
-from torchref_kinetic_plugin.kinetics.network import SUM_TOLERANCE, RateNetwork
+from torchref_kinetic_plugin.kinetics.network import RateNetwork
 from torchref_kinetic_plugin.kinetics.parameters import ScalarParameter, as_number
 from torchref_kinetic_plugin.kinetics.starts import starting_rates
 from torchref_kinetic_plugin.occupancies.regularization import Regularization
@@ -41,7 +42,7 @@ def build_network(
     efficiencies: Mapping[str, float] | None,
     regularization: Regularization,
     *,
-    before: Tensor,
+    initial: Tensor,
     refine_rates: Iterable[str] | None,
     refine_efficiencies: Iterable[str],
     bounds: Mapping[str, tuple[float, float]],
@@ -92,7 +93,7 @@ def build_network(
         {name: factor for name, (_, factor) in ties.items()},
         *_read_efficiencies(scheme, efficiencies, refine_efficiencies),
         regularization.efficiency_priors(),
-        before,
+        initial,
     )
 
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from torchref_kinetic_plugin.kinetics.parameters import Float64Module
 from torchref_kinetic_plugin.kinetics.sensitivity import jacobian, refined_parameters
-from torchref_kinetic_plugin.kinetics.starts import observable_window, starting_rates
+from torchref_kinetic_plugin.occupancies.drawing import drawn_levels
 from torchref_kinetic_plugin.occupancies.kinetic import occupancies_kinetics
 from torchref_kinetic_plugin.occupancies.unrestrained import occupancy_unrestrained
 
@@ -254,26 +254,15 @@ class SecondOrderFit:
         inner = self._away_from_ends(here)
         if inner is not None:
             starts.append(inner)
-        refined: list[tuple[occupancies_kinetics, list[str]]] = []
-        for model in self.models:
-            if isinstance(model, occupancies_kinetics):
-                rates = model.kinetics.network.rate_parameters()
-                refined.append((model, [name for name, p in rates.items() if not p.frozen]))
-        count = sum(len(names) for _, names in refined)
-        if not count or n_starts == 1:
+        levels = drawn_levels(model for model in self.models if isinstance(model, occupancies_kinetics))
+        if not levels or n_starts == 1:
             return starts if inner is None else starts[: max(2, n_starts)]
-        draws = qmc.LatinHypercube(count, seed=seed).random(max(n_starts - 2, 1))
+        draws = qmc.LatinHypercube(len(levels), seed=seed).random(max(n_starts - 2, 1))
         for draw in [None, *draws][: n_starts - 1]:
-            left = None if draw is None else iter(draw.tolist())
-            for model, names in refined:
-                rates = model.kinetics.network.rate_parameters()
-                delays = (model.time - model.kinetics.time_zero.number).numpy()
-                first, last = observable_window(delays)
-                suggested = starting_rates(model.scheme, delays)
-                for name in names:
-                    value = suggested[name] if left is None else 1.0 / (first * (last / first) ** next(left))
-                    if rates[name].constraint.problem(value) is None:
-                        rates[name].set(value)
+            for number, level in enumerate(levels):
+                value = level.suggested if draw is None else level.at(float(draw[number]))
+                if level.parameter.constraint.problem(value) is None:
+                    level.parameter.set(value)
             starts.append(self.get())
         self.set(here)
         return starts

@@ -8,7 +8,7 @@ import re
 from matplotlib.figure import Figure
 
 from torchref_kinetic_plugin.plotting.style import colour, new_figure, plain
-from torchref_kinetic_plugin.results import RefinementResult
+from torchref_kinetic_plugin.results import SIGNED_KINDS, RefinementResult
 
 
 def history_figure(result: RefinementResult) -> Figure:
@@ -38,7 +38,9 @@ def history_figure(result: RefinementResult) -> Figure:
         axes.plot(times, means, marker="o", color=colour(0), label="mean over datasets")
     r_free.set_ylabel("R-free")
     correlation.set_ylabel("correlation of\ndifferences, free")
-    starts = {f"{p.experiment} {p.kind} {p.name}": p for p in result.parameters if p.refined}
+    # Energies may pass through 0, where a ratio means nothing.
+    positive = [p for p in result.parameters if p.refined and p.kind not in SIGNED_KINDS]
+    starts = {f"{p.experiment} {p.kind} {p.name}": p for p in positive}
     for place, (name, parameter) in enumerate(starts.items()):
         values = [cycle.parameters[name] / parameter.value for cycle in cycles]
         label = plain(f"{parameter.kind.replace('_', ' ')} {parameter.name}")

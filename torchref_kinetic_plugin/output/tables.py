@@ -15,7 +15,7 @@ from torchref_kinetic_plugin.files import write_text
 from torchref_kinetic_plugin.results import RefinementResult
 
 #: Columns of each table; new ones are added at the end, none is renamed.
-RATES = ("experiment", "kind", "name", "value", "unit", "std_error_ln", "lower", "upper", "start")
+RATES = ("experiment", "kind", "name", "value", "unit", "std_error_ln", "lower", "upper", "start", "std_error")
 OCCUPANCIES = ("experiment", "timepoint", "time_s", "structure", "occupancy", "lower", "upper")
 STATISTICS = (
     "experiment",

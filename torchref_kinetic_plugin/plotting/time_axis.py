@@ -36,7 +36,7 @@ class TimeAxis:
     logarithmic : bool
         Whether delays after the trigger are drawn across decades.
     low, high : float
-        Ends of the main part, in places (log10 of the delay, or the delay).
+        Ends of the main part, in places (log10 of the delay, or the delay); NaN without a finite delay.
     earliest : float
         Earliest finite delay at or before the trigger; NaN without one, and on a linear axis.
     infinite : bool
@@ -63,9 +63,16 @@ class TimeAxis:
             if bool(np.isneginf(delays).any()) and math.isnan(earliest):
                 earliest = 0.0
             return cls(True, low - margin, high + margin, earliest, infinite)
-        low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+        if not finite.size:
+            return cls(False, math.nan, math.nan, math.nan, infinite)
+        low, high = float(finite.min()), float(finite.max())
         margin = 0.04 * (high - low) if high > low else max(abs(low), 1.0) * 0.5
         return cls(False, low - margin, high + margin, math.nan, infinite)
+
+    @property
+    def boundless(self) -> bool:
+        """Whether there is no finite delay, so that infinities are all there is to show."""
+        return math.isnan(self.low)
 
     @property
     def _span(self) -> float:
@@ -84,6 +91,8 @@ class TimeAxis:
     @property
     def limits(self) -> tuple[float, float]:
         """Ends of the whole axis, in places."""
+        if self.boundless:
+            return -1.5, 1.5
         left = self._before[0] - self._gap / 2.0 if not math.isnan(self.earliest) else self.low
         return left, self.high + (2.5 * self._gap if self.infinite else 0.0)
 
@@ -96,6 +105,8 @@ class TimeAxis:
         return places
 
     def _place(self, delay: float) -> float:
+        if self.boundless:
+            return 0.0 if delay > 0.0 else -1.0
         if delay == math.inf:
             return self.high + 1.75 * self._gap
         if not self.logarithmic:
@@ -110,6 +121,8 @@ class TimeAxis:
 
     def dense(self) -> tuple[Array, ...]:
         """Finite delays at which a smooth curve is drawn: one array for each unbroken part."""
+        if self.boundless:
+            return ()
         if not self.logarithmic:
             return (np.linspace(self.low, self.high, 2 * _DENSE),)
         after = np.logspace(self.low, self.high, 2 * _DENSE)
@@ -122,7 +135,7 @@ class TimeAxis:
         axes.set_xlim(*self.limits)
         axes.set_xlabel("time after trigger")
         ticks, labels = self._ticks(time_unit)
-        if self.logarithmic or self.infinite:
+        if self.logarithmic or self.infinite or self.boundless:
             axes.set_xticks(ticks, labels)
         elif time_unit is not None:
             axes.xaxis.set_major_formatter(FuncFormatter(lambda delay, _: _time_label(delay, time_unit)))
@@ -130,6 +143,8 @@ class TimeAxis:
             exponents = np.arange(math.floor(self.low), math.ceil(self.high) + 1)
             minor = (exponents[:, None] + np.log10(np.arange(2, 10))[None, :]).ravel()
             axes.set_xticks(minor[(minor > self.low) & (minor < self.high)], minor=True)
+        if self.boundless:
+            return
         breaks = [] if math.isnan(self.earliest) else [self.low - self._gap / 2.0]
         breaks += [self.high + self._gap / 2.0] if self.infinite else []
         left, right = self.limits
@@ -160,7 +175,7 @@ class TimeAxis:
             for exponent in range(first, last + 1, every):
                 ticks.append(float(exponent))
                 labels.append(_decade_label(exponent, time_unit))
-        elif self.infinite:
+        elif self.infinite and not self.boundless:
             span = np.linspace(self.low, self.high, 6)
             step = 10.0 ** math.floor(math.log10(span[1] - span[0]))
             ticks = [

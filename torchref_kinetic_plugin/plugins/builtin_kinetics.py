@@ -6,20 +6,23 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel
+
 from torchref_kinetic_plugin.errors import MappingError, ParameterError, UnknownNameError, closest_match, listing
 from torchref_kinetic_plugin.plugins.hookspecs import hookimpl
 from torchref_kinetic_plugin.plugins.kinetics_settings import (
+    LAW_PRIORS,
     ExperimentKineticsSettings,
     KineticsSettings,
     RegularizationSettings,
+    shared_transitions,
 )
 from torchref_kinetic_plugin.plugins.provider import ExperimentSchedule, OccupancyProvider
 from torchref_kinetic_plugin.scheme import parse_flow_chart, parse_rate, parse_time, seconds_per
+from torchref_kinetic_plugin.scheme.amounts import is_second_order, parse_second_order_rate
 
 if TYPE_CHECKING:
     from torch import nn
-
-    from torchref_kinetic_plugin.occupancies import occupancies_kinetics
 
 
 def build_kinetics(
@@ -38,6 +41,7 @@ def build_kinetics(
         One of its kinds, for whatever the models refuse, an unknown experiment, or a state mapping that does not fit
         the structures.
     """
+    from torchref_kinetic_plugin.kinetics.priors import Restrained, restrained_in
     from torchref_kinetic_plugin.occupancies import occupancies_kinetics_multiexperiment
 
     del seed  # nothing is drawn
@@ -54,15 +58,40 @@ def build_kinetics(
             "time_unit": unit,
             "structure_names": tuple(structure_names),
             "state_mapping": mapping,
+            "temperature": experiment.temperature,
+            "temperature_before": experiment.temperature_before,
+            "concentration": experiment.concentration,
+            "pump_energy": experiment.pump_energy,
             **_options(settings, settings.experiments.get(experiment.name), unit),
         }
         for experiment in experiments
     ]
-    shared = _shared(settings)
-    joint = occupancies_kinetics_multiexperiment(settings.scheme, tables, shared_rates=shared)
-    for name in shared:
-        _restrain_once(joint.models, name)
+    joint = occupancies_kinetics_multiexperiment(
+        settings.scheme,
+        tables,
+        shared_rates=shared_transitions(settings),
+        rate_constants=settings.rate_constants,
+        rate_law=settings.rate_law,
+        reference_temperature=settings.reference_temperature,
+        activation_enthalpies=settings.activation_enthalpies,
+        refine_enthalpies=settings.refine_enthalpies,
+        equilibrium=settings.equilibrium,
+        equilibrium_constants=settings.equilibrium_constants,
+        reaction_enthalpies=settings.reaction_enthalpies,
+        pseudo_first_order=settings.pseudo_first_order,
+        activation_law=None if settings.activation_law is None else _given(settings.activation_law),
+        regularization={key: value for key, value in _given(settings.regularization).items() if key in LAW_PRIORS},
+    )
+    # The objective adds the priors of all modules, so that a shared one is left to the first that has it.
+    counted: list[Restrained] = []
+    for model in joint.models:
+        model.leave_restraints_to(counted)
+        counted = [*counted, *restrained_in(model)]
     return list(joint.models)
+
+
+def _given(section: BaseModel) -> dict[str, Any]:
+    return section.model_dump(exclude_none=True)
 
 
 def _options(settings: KineticsSettings, own: ExperimentKineticsSettings | None, unit: str) -> dict[str, Any]:
@@ -70,7 +99,7 @@ def _options(settings: KineticsSettings, own: ExperimentKineticsSettings | None,
     own = ExperimentKineticsSettings() if own is None else own
     width = own.instrument_width or settings.instrument_width
     options: dict[str, Any] = {
-        "rate_constants": {**settings.rate_constants, **own.rate_constants},
+        "rate_constants": own.rate_constants,
         "efficiencies": {**settings.efficiencies, **own.efficiencies},
         "instrument_function": settings.instrument_function,
         "light_activated": settings.light_activated,
@@ -96,10 +125,11 @@ def _options(settings: KineticsSettings, own: ExperimentKineticsSettings | None,
 
 def _regularization(settings: RegularizationSettings, unit: str) -> dict[str, Any]:
     """Priors as the models take them: the mean of ln k, k per unit of time."""
-    table = settings.model_dump()
+    table = settings.model_dump(exclude=set(LAW_PRIORS))
 
     def log_rate(text: str) -> float:
-        return math.log(parse_rate(text) * seconds_per(unit))
+        rate = parse_second_order_rate(text) if is_second_order(text) else parse_rate(text)
+        return math.log(rate * seconds_per(unit))
 
     mean = table.pop("rate_prior_mean")
     if isinstance(mean, Mapping):
@@ -135,27 +165,6 @@ def _structure_numbers(settings: KineticsSettings, structure_names: Sequence[str
     if unused := [name for name in structure_names if name not in mapping.values()]:
         raise MappingError(f"no state has the structure {', '.join(unused)}; map a state to it or leave it out")
     return {state: list(structure_names).index(structure) for state, structure in mapping.items()}
-
-
-def _shared(settings: KineticsSettings) -> list[str]:
-    """Transitions whose rate is shared; ``all`` means those that have a rate of their own."""
-    if settings.shared_rates != "all":
-        return list(settings.shared_rates)
-    tables = [settings.rate_constants, *(e.rate_constants for e in settings.experiments.values())]
-    impulsive = {name for table in tables for name, rate in table.items() if math.isinf(parse_rate(rate))}
-    transitions = [step.name for step in parse_flow_chart(settings.scheme).transitions]
-    return [name for name in transitions if name not in impulsive and name not in settings.ties]
-
-
-def _restrain_once(models: Sequence[occupancies_kinetics], name: str) -> None:
-    """Leave the prior on a shared rate to the first model, since the objective adds those of all."""
-    from torchref_kinetic_plugin.kinetics.parameters import ScalarParameter
-
-    first = models[0].kinetics.network.rate_parameters()[name]
-    for model in models[1:]:
-        twin = ScalarParameter(first.label, first.number, first.constraint, frozen=True)
-        twin.raw = first.raw
-        model.kinetics.network.replace_rate(name, twin)
 
 
 @hookimpl

@@ -6,59 +6,27 @@ import math
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    Strict,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationInfo, field_validator, model_validator
 
 from torchref_kinetic_plugin.errors import ParameterError, UnknownNameError
-from torchref_kinetic_plugin.scheme import Scheme, parse_flow_chart, parse_rate, parse_time
+from torchref_kinetic_plugin.plugins.kinetics_values import (
+    FiniteRate,
+    Fraction,
+    Law,
+    Number,
+    Positive,
+    PulseEnergy,
+    Rate,
+    Time,
+    Width,
+    number_of,
+)
+from torchref_kinetic_plugin.scheme import Scheme, parse_flow_chart
+from torchref_kinetic_plugin.scheme.amounts import is_second_order
+from torchref_kinetic_plugin.scheme.equilibrium import equilibrium_pairs
 
-
-def _rate(value: object) -> object:
-    """TOML has an ``inf`` of its own; every other rate needs its unit."""
-    text = "inf" if isinstance(value, float) and value == math.inf else value
-    parse_rate(text)  # type: ignore[arg-type]  # it refuses what is not text, with a better message
-    return text
-
-
-def _time(value: object) -> object:
-    parse_time(value)  # type: ignore[arg-type]  # as for rates
-    return value
-
-
-def _finite_time(value: str) -> str:
-    if not math.isfinite(parse_time(value)):
-        raise ParameterError(f"{value!r} is not a finite time")
-    return value
-
-
-def _positive_time(value: str) -> str:
-    if not 0.0 < parse_time(value) < math.inf:
-        raise ParameterError(f"a width is finite and above 0, not {value!r}")
-    return value
-
-
-def _finite_rate(value: str) -> str:
-    if not 0.0 < parse_rate(value) < math.inf:
-        raise ParameterError(f"this rate is finite and above 0, not {value!r}")
-    return value
-
-
-Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
-Fraction = Annotated[float, Strict(), Field(ge=0.0, le=1.0)]
-Positive = Annotated[float, Strict(), Field(gt=0.0, allow_inf_nan=False)]
-Rate = Annotated[str, BeforeValidator(_rate)]
-FiniteRate = Annotated[Rate, AfterValidator(_finite_rate)]
-Time = Annotated[str, BeforeValidator(_time), AfterValidator(_finite_time)]
-Width = Annotated[str, BeforeValidator(_time), AfterValidator(_positive_time)]
+#: Keys of ``[kinetics.regularization]`` that concern laws.
+LAW_PRIORS = ("enthalpy_prior_mean", "enthalpy_prior_std", "law_spread")
 
 
 class _Section(BaseModel):
@@ -79,6 +47,29 @@ class RegularizationSettings(_Section):
     rate_prior_std: Positive | dict[str, Positive] = Field(default=2.0, description="Standard deviation of ln k.")
     efficiency_prior_weight: Number | dict[str, Number] = Field(
         default=0.0, description="Weight of the prior that prefers efficiencies near 1."
+    )
+    enthalpy_prior_mean: Number | dict[str, Number] | None = Field(
+        default=None, description="Mean of a normal prior on enthalpies of activation, kJ/mol; by default none."
+    )
+    enthalpy_prior_std: Positive | dict[str, Positive] | None = Field(
+        default=None, description="Its standard deviation, kJ/mol."
+    )
+    law_spread: Positive | dict[str, Positive] | None = Field(
+        default=None,
+        description="Standard deviation of ln k of an experiment about its rate_law; by default the law is exact.",
+    )
+
+
+class ActivationLawSettings(_Section):
+    """Section ``[kinetics.activation_law]``: activation by the energy of the pump, which saturates."""
+
+    maximum: Fraction = Field(default=1.0, description="Activation by a pulse of any energy.")
+    saturation_energy: PulseEnergy | None = Field(
+        default=None, description="Energy at which 63 % of it is reached; by default the mean of the experiments."
+    )
+    refine_maximum: Annotated[bool, Strict()] = Field(default=False, description="Whether the maximum is refined.")
+    refine_saturation_energy: Annotated[bool, Strict()] = Field(
+        default=True, description="Whether the saturation energy is refined."
     )
 
 
@@ -117,9 +108,40 @@ class KineticsSettings(_Section):
     refine_rates: list[str] | None = Field(
         default=None, description="Transitions whose rate constant is refined; by default all finite ones."
     )
-    shared_rates: list[str] | Literal["all"] = Field(
+    shared: list[str] | Literal["all"] = Field(
         default_factory=list,
         description='Transitions whose rate constant is the same in all experiments, or "all"; by default none.',
+    )
+    rate_law: Law | dict[str, Law] | None = Field(
+        default=None,
+        description="How rate constants depend on temperature: one law for all, or a table by transition; by default "
+        "each experiment has its own.",
+    )
+    reference_temperature: Positive | None = Field(
+        default=None,
+        description="K, at which rate_constants of a law hold; by default the harmonic mean of the experiments.",
+    )
+    activation_enthalpies: dict[str, Number] = Field(
+        default_factory=dict,
+        description="Transition to its enthalpy of activation (energy with arrhenius) to start from, kJ/mol; 50.",
+    )
+    refine_enthalpies: list[str] | None = Field(
+        default=None, description="Transitions whose enthalpy is refined; by default all that have one."
+    )
+    equilibrium: list[str] | Literal["all"] = Field(
+        default_factory=list,
+        description='Pairs as "A<->B" whose back rate follows from an equilibrium constant, or "all"; by default none.',
+    )
+    equilibrium_constants: dict[str, Positive] = Field(
+        default_factory=dict,
+        description="Pair to its constant at the reference temperature to start from, B over A; default 1.",
+    )
+    reaction_enthalpies: dict[str, Number] = Field(
+        default_factory=dict, description="Pair to its enthalpy of reaction to start from, kJ/mol; default 0."
+    )
+    pseudo_first_order: list[str] = Field(
+        default_factory=list,
+        description="Transitions whose rate is a second-order constant times the concentration of the experiment.",
     )
     bounds: dict[str, Annotated[list[FiniteRate], Field(min_length=2, max_length=2)]] = Field(
         default_factory=dict, description="Transition to the lowest and highest rate constant allowed."
@@ -151,6 +173,9 @@ class KineticsSettings(_Section):
         default=None,
         description="Standard deviation of the logit of the activation between timepoints; lets each have its own.",
     )
+    activation_law: ActivationLawSettings | None = Field(
+        default=None, description="How activation depends on the pump_energy of the experiments; by default not."
+    )
     regularization: RegularizationSettings = Field(
         default=RegularizationSettings(), description="Priors on rates and efficiencies."
     )
@@ -167,7 +192,11 @@ class KineticsSettings(_Section):
     @field_validator(
         "rate_constants",
         "refine_rates",
-        "shared_rates",
+        "shared",
+        "rate_law",
+        "activation_enthalpies",
+        "refine_enthalpies",
+        "pseudo_first_order",
         "bounds",
         "ties",
         "efficiencies",
@@ -192,14 +221,76 @@ class KineticsSettings(_Section):
                 self.scheme,
                 light_activated=self.light_activated,
                 initial=self.initial_state,
-                impulsive=[name for name, rate in rates.items() if math.isinf(parse_rate(rate))],
+                impulsive=[name for name, rate in rates.items() if math.isinf(number_of(rate))],
             )
+        _require_orders(self)
+        once = {"shared": shared_transitions(self), "rate_law": list(self.rate_law or ())}
+        if isinstance(self.rate_law, str):
+            if self.shared == "all":
+                raise ParameterError(
+                    f'shared = "all" says one rate constant at all temperatures, and rate_law = {self.rate_law!r} '
+                    "another at each; give one of them, or rate_law as a table"
+                )
+            once["rate_law"] = [step.name for step in parse_flow_chart(self.scheme).transitions]
+        for experiment, own in self.experiments.items():
+            for key, names in once.items():
+                given = [name for name, rate in own.rate_constants.items() if not math.isinf(number_of(rate))]
+                if doubled := [name for name in given if name in names]:
+                    raise ParameterError(
+                        f"rate_constants of experiment {experiment!r} name {doubled[0]}, which by {key} is given "
+                        "once for all experiments"
+                    )
         widths = [self.instrument_width, *(e.instrument_width for e in self.experiments.values())]
         if self.instrument_function == "none" and (any(widths) or "width" in self.refine_instrument):
             raise ParameterError("instrument_width means nothing without instrument_function = 'gaussian'")
         if self.instrument_function == "gaussian" and self.instrument_width is None and not all(widths[1:] or [None]):
             raise ParameterError("instrument_function = 'gaussian' needs an instrument_width, e.g. '50 ns'")
         return self
+
+
+def shared_transitions(settings: KineticsSettings) -> list[str]:
+    """Transitions whose rate is shared; ``all`` means those that have a rate of their own."""
+    if settings.shared != "all":
+        return list(settings.shared)
+    tables = [settings.rate_constants, *(e.rate_constants for e in settings.experiments.values())]
+    impulsive = {name for table in tables for name, rate in table.items() if math.isinf(number_of(rate))}
+    scheme = Scheme.build(
+        settings.scheme,
+        light_activated=settings.light_activated,
+        initial=settings.initial_state,
+        impulsive=impulsive,
+    )
+    back = {pair.back for pair in equilibrium_pairs(scheme, settings.equilibrium)}
+    other = {*impulsive, *settings.ties, *(settings.rate_law or ()), *back}
+    return [name for name in scheme.transitions if name not in other]
+
+
+def _require_orders(settings: KineticsSettings) -> None:
+    """Second-order rates where, and only where, pseudo_first_order asks for them."""
+    means = settings.regularization.rate_prior_mean
+    tables: dict[str, dict[str, list[str]]] = {
+        "rate_constants": {name: [rate] for name, rate in settings.rate_constants.items()},
+        "bounds": settings.bounds,
+        "rate_prior_mean": {name: [rate] for name, rate in means.items()} if isinstance(means, dict) else {},
+    }
+    for experiment, own in settings.experiments.items():
+        tables[f"rate_constants of experiment {experiment!r}"] = {n: [r] for n, r in own.rate_constants.items()}
+    for where, table in tables.items():
+        for name, rates in table.items():
+            for rate in rates:
+                if is_second_order(rate) and name not in settings.pseudo_first_order:
+                    raise ParameterError(
+                        f"{where} of {name} = {rate!r} is of second order; name the transition in pseudo_first_order"
+                    )
+                if (
+                    name in settings.pseudo_first_order
+                    and not is_second_order(rate)
+                    and not math.isinf(number_of(rate))
+                ):
+                    raise ParameterError(
+                        f"{where} of {name} = {rate!r}: with pseudo_first_order it is per concentration and time, e.g. "
+                        "'2e5 /(M s)'"
+                    )
 
 
 def _transitions_named(value: object, where: str) -> Iterable[tuple[str, str]]:

@@ -36,6 +36,12 @@ class ExperimentSchedule:
         The unit in which the user counts.
     temperature : float or None
         In K.
+    temperature_before : float or None
+        In K, before a temperature jump.
+    concentration : float or None
+        Of a ligand, mol/L.
+    pump_energy : float or None
+        Of a pump pulse, J.
 
     Raises
     ------
@@ -49,6 +55,9 @@ class ExperimentSchedule:
     times: tuple[float, ...]
     time_unit: str = "s"
     temperature: float | None = None
+    temperature_before: float | None = None
+    concentration: float | None = None
+    pump_energy: float | None = None
 
     def __post_init__(self) -> None:
         seconds_per(self.time_unit)

@@ -12,15 +12,20 @@ from scipy.special import expit, logit
 from torch import Tensor, nn
 
 from torchref_kinetic_plugin.occupancies import occupancies_kinetics, occupancy_unrestrained
+from torchref_kinetic_plugin.occupancies.joint_rates import JointRates
 from torchref_kinetic_plugin.occupancies.second_order import SecondOrderFit
 from torchref_kinetic_plugin.plugins.series import SeriesOccupancies
 from torchref_kinetic_plugin.refinement.experiment import ExperimentModel, Floats
 from torchref_kinetic_plugin.refinement.uncertainty import Uncertainty
-from torchref_kinetic_plugin.results import Estimate, OccupancyEstimate
+from torchref_kinetic_plugin.results import ALL_EXPERIMENTS, SIGNED_KINDS, Estimate, OccupancyEstimate
 from torchref_kinetic_plugin.scheme import seconds_per
 
 #: Standard errors in half a 95 % interval.
 _95 = 1.959963984540054
+#: Kinds whose intervals are symmetric in ln.
+_POSITIVE = frozenset({"rate_constant", "second_order_rate_constant", "equilibrium_constant", "saturation_energy"})
+#: Standard error of an enthalpy, kJ/mol, above which it is as good as unknown: a factor of 2 in k over 20 K.
+_UNKNOWN_ENTHALPY = 20.0
 
 Key = tuple[str, str, str]
 
@@ -55,19 +60,21 @@ class ProviderParameters:
     def estimates(self, uncertainty: Uncertainty, start: Mapping[Key, float]) -> list[Estimate]:
         """Values, standard errors and 95 % intervals.
 
-        Intervals are symmetric in ln k for rate constants and other positive numbers, in logit for fractions.
+        Intervals are symmetric in ln k for rate constants and other positive numbers, in logit for fractions, in the
+        value itself for energies and entropies, which have no logarithm.
         """
         found = []
         for key, value, unit in self._all():
             experiment, kind, name = key
             number = value.item()
             slope = self._fit.gradient(value)
-            error = lower = upper = None
+            error = lower = upper = sigma = None
             if slope.any():
                 sigma = _error_along(slope, uncertainty.covariance)
-                error = sigma / abs(number) if number else math.inf
+                if kind not in SIGNED_KINDS:
+                    error = sigma / abs(number) if number else math.inf
                 lower, upper = _interval(number, sigma, kind)
-            found.append(Estimate(experiment, kind, name, number, unit, error, lower, upper, start[key]))
+            found.append(Estimate(experiment, kind, name, number, unit, error, lower, upper, start[key], sigma))
         return found
 
     def _all(self) -> Iterator[tuple[Key, Tensor, str]]:
@@ -75,6 +82,13 @@ class ProviderParameters:
             listed = _of_kinetics(module) if isinstance(module, occupancies_kinetics) else _of_another(module)
             for kind, name, value, unit in listed:
                 yield (experiment, kind, name), value, unit
+        joint: dict[int, occupancies_kinetics] = {}
+        for module in self._provider.modules_by_experiment:
+            if isinstance(module, occupancies_kinetics):
+                joint.setdefault(id(module.joint), module)
+        for module in joint.values():
+            for kind, name, value, unit in _of_joint(module.joint, 1.0 / seconds_per(module.time_unit or "s")):
+                yield (ALL_EXPERIMENTS, kind, name), value, unit
 
 
 def _of_kinetics(module: occupancies_kinetics) -> Iterator[tuple[str, str, Tensor, str]]:
@@ -82,6 +96,12 @@ def _of_kinetics(module: occupancies_kinetics) -> Iterator[tuple[str, str, Tenso
     finite = [step.name for step in module.scheme.finite_steps]
     for name, value in zip(finite, network.rate_constants(), strict=True):
         yield "rate_constant", name, value * second, "1/s"
+        if name in module.joint.binding and module.condition.concentration is not None:
+            yield "second_order_rate_constant", name, value * (second / module.condition.concentration), "1/(M s)"
+    if (equilibria := module.joint.equilibria) is not None:
+        for pair in equilibria.pairs:
+            unit = {1: "1/M", -1: "M"}.get(equilibria.bound(pair), "")
+            yield "equilibrium_constant", pair.name, equilibria.constant(pair, module.condition.temperature), unit
     impulses = (
         {} if network.impulses is None else dict(zip(network.impulses.shares, network.impulses()[0], strict=True))
     )
@@ -94,6 +114,41 @@ def _of_kinetics(module: occupancies_kinetics) -> Iterator[tuple[str, str, Tenso
     for name, parameter in module.kinetics.instrument_parameters().items():
         if not parameter.frozen or name == "width":
             yield "response", name, parameter.value / second, "s"
+
+
+def _of_joint(joint: JointRates, units_per_second: float) -> Iterator[tuple[str, str, Tensor, str]]:
+    for name, law in joint.laws.items():
+        for kind, value, unit in law.activation(units_per_second):
+            yield kind, name, value, unit
+    if joint.saturation is not None:
+        maximum, energy = joint.saturation
+        yield "activation", "maximum", maximum.value, ""
+        yield "saturation_energy", "activation", energy.value, "J"
+    if (equilibria := joint.equilibria) is None:
+        return
+    for pair in equilibria.pairs:
+        enthalpy, entropy = equilibria.reaction_enthalpy(pair), equilibria.reaction_entropy(pair)
+        if enthalpy is not None and entropy is not None:
+            yield "reaction_enthalpy", pair.name, enthalpy, "kJ/mol"
+            yield "reaction_entropy", pair.name, entropy, "J/(mol K)"
+
+
+def undetermined_enthalpies(estimates: Sequence[Estimate]) -> list[str]:
+    """Enthalpies of which the range of temperatures says little, after a fit, in words."""
+    found = []
+    for each in estimates:
+        if each.kind not in {"activation_enthalpy", "reaction_enthalpy"} or each.std_error is None:
+            continue
+        # That of a reaction may well be 0.
+        unknown = each.std_error > _UNKNOWN_ENTHALPY
+        unknown |= each.kind == "activation_enthalpy" and each.std_error > abs(each.value)
+        if unknown:
+            error = f"± {each.std_error:.2g} kJ/mol" if math.isfinite(each.std_error) else "without any limit"
+            found.append(
+                f"the {each.kind.replace('_', ' ')} of {each.name} is {each.value:.3g} kJ/mol {error}: the range of "
+                "temperatures does not determine it"
+            )
+    return found
 
 
 def _of_another(module: nn.Module) -> Iterator[tuple[str, str, Tensor, str]]:
@@ -151,7 +206,7 @@ def _interval(value: float, sigma: float, kind: str) -> tuple[float, float]:
         half = _95 * sigma / max(value * (1.0 - value), 1e-300)
         centre = float(logit(value))
         return float(expit(centre - half)), float(expit(centre + half))
-    if kind == "rate_constant" or (kind == "response" and value > 0.0):
+    if kind in _POSITIVE or (kind == "response" and value > 0.0):
         factor = math.exp(min(_95 * sigma / value, 700.0))
         return value / factor, value * factor
     return value - _95 * sigma, value + _95 * sigma

@@ -1,7 +1,9 @@
 """The result of a refinement as plain typed values: no torch, no files."""
 
 from torchref_kinetic_plugin.results.result import (
+    ALL_EXPERIMENTS,
     SCHEMA,
+    SIGNED_KINDS,
     CycleSummary,
     DatasetStatistics,
     Estimate,
@@ -13,7 +15,9 @@ from torchref_kinetic_plugin.results.result import (
 )
 
 __all__ = [
+    "ALL_EXPERIMENTS",
     "SCHEMA",
+    "SIGNED_KINDS",
     "CycleSummary",
     "DatasetStatistics",
     "Estimate",

@@ -8,6 +8,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
+#: Kinds that may be negative or zero: their errors and intervals are of the value, not of its logarithm.
+SIGNED_KINDS = frozenset(
+    {
+        "activation_energy",
+        "activation_enthalpy",
+        "activation_entropy",
+        "activation_gibbs_energy",
+        "reaction_enthalpy",
+        "reaction_entropy",
+    }
+)
+#: What stands in place of an experiment's name for what all share.
+ALL_EXPERIMENTS = "all"
 #: Version of the form of ``result.json``; raised when a key changes its meaning.
 SCHEMA = 1
 
@@ -20,21 +33,25 @@ class Estimate:
     Attributes
     ----------
     experiment : str
-        Whose it is.
+        Whose it is; ``"all"`` for what all experiments share.
     kind : str
-        ``rate_constant``, ``efficiency``, ``activation``, ``response``, or ``parameter`` of another provider.
+        ``rate_constant``, ``second_order_rate_constant``, ``equilibrium_constant``, ``efficiency``, ``activation``,
+        ``saturation_energy``, ``response``, one of `SIGNED_KINDS`, or ``parameter`` of another provider.
     name : str
-        A transition, as ``"A->B"``, or the parameter's own name.
+        A transition, as ``"A->B"``, a pair, as ``"A<->B"``, or the parameter's own name.
     value : float
         In ``unit``.
     unit : str
-        Rate constants are per second, times in seconds; fractions have none.
+        Rate constants are per second, times in seconds, energies in kJ/mol; fractions have none.
     std_error_ln : float or None
-        Standard error of ln(value); None when it was not refined, infinite when the data do not determine it.
+        Standard error of ln(value); None when it was not refined and for `SIGNED_KINDS`, infinite when the data do not
+        determine it.
     lower, upper : float or None
         95 % interval; None when it was not refined.
     start : float
         Where the refinement began.
+    std_error : float or None
+        Standard error of the value, in its unit; None when it was not refined.
     """
 
     experiment: str
@@ -46,11 +63,12 @@ class Estimate:
     lower: float | None
     upper: float | None
     start: float
+    std_error: float | None = None
 
     @property
     def refined(self) -> bool:
         """Whether it was refined."""
-        return self.std_error_ln is not None
+        return self.std_error_ln is not None or self.std_error is not None
 
 
 @final

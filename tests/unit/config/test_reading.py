@@ -241,3 +241,20 @@ def test_neither_torch_nor_torchref_is_imported():
     code = "import sys, torchref_kinetic_plugin.config; print(sorted({'torch', 'torchref'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
     assert done.stdout.strip() == "[]"
+
+
+def test_conditions_of_experiments_and_static_ones_without_references(write):
+    text = """
+[[experiment]]
+temperature = 300.0
+temperature_before = 280.0
+concentration = "200 uM"
+pump_energy = "30 uJ"
+timepoints = [{time = "inf", file = "t1.mtz"}]
+"""
+    (experiment,) = read_refinement_file(write(experiment=text)).experiments
+    assert experiment.references == []
+    assert experiment.static
+    assert (experiment.temperature, experiment.temperature_before) == (300.0, 280.0)
+    assert experiment.concentration_molar == pytest.approx(2e-4)
+    assert experiment.pump_energy_joule == pytest.approx(3e-5)

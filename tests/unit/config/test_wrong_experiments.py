@@ -68,9 +68,40 @@ GOOD = f'[[experiment]]\nreferences = ["dark.mtz"]\ntimepoints = [{POINT}]\n'
         (
             f"[[experiment]]\nreferences = []\ntimepoints = [{POINT}]",
             "experiment[1]",
-            "references is empty; at least one dataset without the trigger is needed",
+            "references is empty; at least one dataset without the trigger is needed, unless every timepoint is at time "
+            '"inf"',
         ),
-        (f"{GOOD}[[experiment]]\ntimepoints = [{POINT}]", "experiment[2].references", "is missing"),
+        (
+            f"{GOOD}[[experiment]]\ntimepoints = [{POINT}]",
+            "experiment[2]",
+            "references is missing; at least one dataset without the trigger is needed, unless every timepoint is at "
+            'time "inf"',
+        ),
+        (
+            f'{GOOD}name = "all"\n',
+            "experiment",
+            "an experiment is called all, which in tables means all of them; give it another name",
+        ),
+        (
+            f"{GOOD}temperature_before = -3.0",
+            "experiment[1].temperature_before",
+            "-3.0 is not allowed; above 0 is wanted",
+        ),
+        (
+            f"{GOOD}concentration = 5",
+            "experiment[1].concentration",
+            "5 has no unit; write it in quotes with its unit, e.g. '5 mM'",
+        ),
+        (
+            f'{GOOD}concentration = "5 mm"',
+            "experiment[1].concentration",
+            "unknown unit of concentration 'mm' (did you mean 'mM'?); allowed: M, mM, uM, nM, pM",
+        ),
+        (
+            f'{GOOD}pump_energy = "0 uJ"',
+            "experiment[1].pump_energy",
+            "an energy is finite and above 0, not '0 uJ'",
+        ),
         (
             f"[[experiment]]\nreferences = [1]\ntimepoints = [{POINT}]",
             "experiment[1].references[1]",

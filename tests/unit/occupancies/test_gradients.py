@@ -49,3 +49,15 @@ def test_nothing_refined_has_an_empty_jacobian():
     m = occupancies_kinetics("A->B", [1.0], rate_constants={"A->B": 1.0}, refine_rates=[], verbose=0)
     value, slopes = jacobian(m)
     assert slopes.shape == (*value.shape, 0)
+
+
+def test_a_jacobian_leaves_tied_parameters_as_they_were():
+    m = occupancies_kinetics("A->B,B->C", [0.5, 2.0], {"A->B": 2.0}, ties={"B->C": ("A->B", 0.5)}, verbose=0)
+    before = m.kinetics.network.rate_parameters()["A->B"].raw
+    value, slopes = jacobian(m)
+    assert m.kinetics.network.rate_parameters()["B->C"].raw is before
+    assert isinstance(before, torch.nn.Parameter)
+    step = 1e-6
+    with torch.no_grad():
+        before.add_(step)
+    torch.testing.assert_close(slopes[..., 0], (m() - value) / step, atol=1e-5, rtol=1e-4)

@@ -57,7 +57,7 @@ def test_rows_follow_the_structures_not_the_states():
 
 def test_a_shared_rate_is_one_parameter_restrained_once():
     prior = {"rate_prior_weight": 1.0, "rate_prior_mean": "1/(1 us)"}
-    section = {**CHAIN, "shared_rates": ["B->C"], "regularization": prior}
+    section = {**CHAIN, "shared": ["B->C"], "regularization": prior}
     series = build("kinetics", section)
     first, second = series.modules_by_experiment
     (group,) = (g for g in series.get_parameter_groups(0.1) if g["name"] == "rate_constants")
@@ -68,7 +68,7 @@ def test_a_shared_rate_is_one_parameter_restrained_once():
     assert series.get_regularization_loss().item() == pytest.approx(sum(penalties))
     second.freeze_rates(["B->C"])
     assert first.kinetics.network.rate_parameters()["B->C"].frozen
-    alone = build("kinetics", {**section, "shared_rates": []})
+    alone = build("kinetics", {**section, "shared": []})
     assert sum(len(g["params"]) for g in alone.get_parameter_groups()) == 1 + sum(
         len(g["params"]) for g in series.get_parameter_groups()
     )
@@ -78,7 +78,7 @@ def test_all_shares_every_rate_that_there_is():
     section = {
         **CHAIN,
         "rate_constants": {"A->B": "inf", "B->C": "1/(2 us)"},
-        "shared_rates": "all",
+        "shared": "all",
     }
     series = build("kinetics", section)
     assert sum(p.requires_grad for p in series.parameters()) == 1
@@ -86,7 +86,7 @@ def test_all_shares_every_rate_that_there_is():
 
 def test_experiments_of_different_units_share_rates():
     schedules = [ExperimentSchedule("a", (1e-6,), "us"), ExperimentSchedule("b", (1e-6,), "ns")]
-    series = build("kinetics", {**CHAIN, "shared_rates": "all"}, schedules)
+    series = build("kinetics", {**CHAIN, "shared": "all"}, schedules)
     torch.testing.assert_close(*series())
 
 
@@ -110,7 +110,7 @@ def test_an_experiment_may_differ():
         ({"efficiencies": {"A->B": 1.2}}, "efficiencies", "less than or equal to 1"),
         ({"efficiencies": {"A->B": "0.3"}}, "efficiencies", "valid number"),
         ({"refine_efficiencies": ["A->D"]}, "refine_efficiencies", "did you mean"),
-        ({"shared_rates": ["A->D"]}, "shared_rates", "unknown transition"),
+        ({"shared": ["A->D"]}, "shared", "unknown transition"),
         ({"bounds": {"A->B": ["1/(1 us)"]}}, "bounds", "at least 2"),
         ({"bounds": {"A->B": ["1/(1 us)", "inf"]}}, "bounds", "finite"),
         ({"ties": {"A->B": "B->D"}}, "ties", "unknown transition"),

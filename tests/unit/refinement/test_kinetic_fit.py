@@ -104,7 +104,7 @@ def test_fixed_occupancies_stay():
 
 def test_two_experiments_share_a_rate():
     models = [series(41, name="cold"), series(42, name="warm")]
-    joint = provider(names=("cold", "warm"), shared_rates=["B->C"])
+    joint = provider(names=("cold", "warm"), shared=["B->C"])
     parameters = ProviderParameters(joint)
     start = parameters.values()
     fit = fit_kinetics(models, joint)
@@ -214,7 +214,7 @@ def test_the_prior_of_a_shared_rate_counts_once():
     assert alone == pytest.approx(expected, rel=1e-10)
     names = ("cold", "warm")
     apart = provider(names=names, regularization=prior).get_regularization_loss().item()
-    shared = provider(names=names, shared_rates="all", regularization=prior)
+    shared = provider(names=names, shared="all", regularization=prior)
     assert apart == pytest.approx(2.0 * alone, rel=1e-12)
     assert shared.get_regularization_loss().item() == pytest.approx(alone, rel=1e-12)
     models = [small(41, name="cold"), small(42, name="warm")]
