@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from torchref_kinetic_plugin.config import (
     Experiment,
+    ExperimentCondition,
     Problem,
     RefinementFile,
     StructuresSection,
@@ -77,12 +78,8 @@ class LoadedExperiment:
     @property
     def schedule(self) -> ExperimentSchedule:
         """What a provider learns of it."""
-        return ExperimentSchedule(
-            name=self.settings.name,
-            times=tuple(point.time_s for point in self.settings.timepoints),
-            time_unit=self.settings.time_unit,
-            temperature=self.settings.temperature,
-        )
+        times = tuple(point.time_s for point in self.settings.timepoints)
+        return schedule_of(self.settings, times, self.settings.time_unit)
 
 
 @final
@@ -182,6 +179,19 @@ def section_problems(manager: PluginManager, name: str, section: Mapping[str, An
     except KineticsError as error:
         return [Problem(name, str(error))]
     return []
+
+
+def schedule_of(condition: ExperimentCondition, times: Sequence[float], time_unit: str) -> ExperimentSchedule:
+    """What a provider learns of an experiment, measured or to be simulated; delays in seconds."""
+    return ExperimentSchedule(
+        name=condition.name,
+        times=tuple(times),
+        time_unit=time_unit,
+        temperature=condition.temperature,
+        temperature_before=condition.temperature_before,
+        concentration=condition.concentration_molar,
+        pump_energy=condition.pump_energy_joule,
+    )
 
 
 def load_structures_of(section: StructuresSection, *, needed: bool) -> StructureSet:
