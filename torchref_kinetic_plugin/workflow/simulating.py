@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from torchref_kinetic_plugin.config import SimulatedExperiment, SimulationFile, read_simulation_file
-from torchref_kinetic_plugin.errors import FileError
+from torchref_kinetic_plugin.errors import FileError, InputError
 from torchref_kinetic_plugin.plugins import PluginManager
 from torchref_kinetic_plugin.simulation import (
     BulkSolvent,
@@ -73,17 +75,32 @@ def simulate(
     if (directory / "truth.json").exists():
         raise FileError(f"{str(directory)!r} holds a simulated series already; remove it or choose another directory")
     announce("reading structures")
-    structures = [load_structures_of(file.structures_of(each), needed=False) for each in file.schedules]
+    structures = []
+    for each in file.schedules:
+        with _naming(file, each):
+            structures.append(load_structures_of(file.structures_of(each), needed=False))
     campaign = []
     for each, own, occupancies in zip(file.schedules, structures, _occupancies(file, manager), strict=True):
         of = f" of {each.name}" if file.experiments else ""
         announce(f"simulating {occupancies.shape[1]} datasets{of}")
-        campaign.append(_series(file, each, own, occupancies))
+        with _naming(file, each):
+            campaign.append(_series(file, each, own, occupancies))
     announce("writing")
     if not file.experiments:
         return write_series(campaign[0], directory, kinetics=file.provider_section)
     conditions = {each.name: each.conditions for each in file.experiments}
     return write_campaign(campaign, directory, kinetics=file.provider_section, conditions=conditions)
+
+
+@contextmanager
+def _naming(file: SimulationFile, experiment: SimulatedExperiment) -> Iterator[None]:
+    """Errors name the experiment, where there are several that they could be of."""
+    try:
+        yield
+    except InputError as error:
+        if not file.experiments:
+            raise
+        raise InputError(f"{experiment.name}: {error}") from error
 
 
 def _series(
