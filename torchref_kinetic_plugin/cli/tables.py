@@ -131,7 +131,7 @@ def _shown(each: Estimate) -> Sequence[str]:
     assert each.upper is not None
     if each.std_error_ln is None:
         assert each.std_error is not None
-        spread, error = each.std_error, f"± {each.std_error:.2g} {each.unit}"
+        spread, error = each.std_error, f"± {each.std_error:.2g}"
     else:
         spread, error = each.std_error_ln, f"{100.0 * each.std_error_ln:.2g} %"
     if not math.isfinite(spread):

@@ -224,14 +224,12 @@ class KineticsSettings(_Section):
                 impulsive=[name for name, rate in rates.items() if math.isinf(number_of(rate))],
             )
         _require_orders(self)
-        once = {"shared": shared_transitions(self), "rate_law": list(self.rate_law or ())}
-        if isinstance(self.rate_law, str):
-            if self.shared == "all":
-                raise ParameterError(
-                    f'shared = "all" says one rate constant at all temperatures, and rate_law = {self.rate_law!r} '
-                    "another at each; give one of them, or rate_law as a table"
-                )
-            once["rate_law"] = [step.name for step in parse_flow_chart(self.scheme).transitions]
+        if isinstance(self.rate_law, str) and self.shared == "all":
+            raise ParameterError(
+                f'shared = "all" says one rate constant at all temperatures, and rate_law = {self.rate_law!r} '
+                "another at each; give one of them, or rate_law as a table"
+            )
+        once = {"shared": shared_transitions(self), "rate_law": _with_law(self)}
         for experiment, own in self.experiments.items():
             for key, names in once.items():
                 given = [name for name, rate in own.rate_constants.items() if not math.isinf(number_of(rate))]
@@ -261,8 +259,15 @@ def shared_transitions(settings: KineticsSettings) -> list[str]:
         impulsive=impulsive,
     )
     back = {pair.back for pair in equilibrium_pairs(scheme, settings.equilibrium)}
-    other = {*impulsive, *settings.ties, *(settings.rate_law or ()), *back}
+    other = {*impulsive, *settings.ties, *_with_law(settings), *back}
     return [name for name in scheme.transitions if name not in other]
+
+
+def _with_law(settings: KineticsSettings) -> list[str]:
+    """Transitions whose rate follows a law, impulses among them where one law is for all."""
+    if isinstance(settings.rate_law, str):
+        return [step.name for step in parse_flow_chart(settings.scheme).transitions]
+    return list(settings.rate_law or ())
 
 
 def _require_orders(settings: KineticsSettings) -> None:

@@ -5,8 +5,9 @@ reflections cannot, and free ones would no longer be free. The first cycle leave
 alone; what it finds says how alike they are, and the others restrain them to that.
 
 That restraint keeps noise out of the atoms, and it pulls displacements to zero. Of a small displacement the data know
-the product with the occupancy, so yields come out too high under it, by 1 to 8 % in the examples. A last fit therefore
-takes rates and yields where it does not act, and then the atoms with it at these rates and yields.
+the product with the occupancy, so yields come out too high under it, by 1 to 8 % in the examples. In a last fit it holds
+displacements where they were found, and nothing pulls: rates and yields are taken there, and then the atoms with the
+restraint as it was at these rates and yields.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 #: Quasi-Newton steps of a cycle.
 _STEPS = 30
-#: Joint steps of the last fit without restraint of displacements.
+#: Joint steps of the last fit.
 _LAST_STEPS = 2
 #: Share of the work reflections that validates.
 VALIDATION_FRACTION = 0.05

@@ -86,4 +86,4 @@ def test_the_figures_are_as_promised(recipe):
         assert 0.15 < dataset.r_truth < 0.20
         assert 0.03 < dataset.r_noise < 0.06
         assert 0.9 < dataset.completeness < 1.0
-    assert sum(file.stat().st_size for file in recipe.structures.directory.rglob("*.*")) < 2.5e6
+    assert sum(file.stat().st_size for file in recipe.structures.directory.rglob("*.*")) < 4e6
