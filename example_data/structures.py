@@ -202,6 +202,11 @@ def leave_protein_and_water(structure: gemmi.Structure) -> None:
             selenium.name, selenium.element = "SD", gemmi.Element("S")
         elif not (residue.is_water() or gemmi.find_tabulated_residue(residue.name).is_amino_acid()):
             del chain[index]
+    # TorchRef takes a residue and its insertions for one.
+    protein = [residue for residue in chain if not residue.is_water()]
+    if any(residue.seqid.icode != " " for residue in protein):
+        for number, residue in enumerate(protein, start=protein[0].seqid.num):
+            residue.seqid = gemmi.SeqId(number, " ")
 
 
 def plain(structure: gemmi.Structure) -> gemmi.Structure:

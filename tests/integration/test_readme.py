@@ -37,13 +37,16 @@ def test_files_of_the_documentation_are_read(tmp_path):
     example = ROOT / "example_data" / "photocycle"
     for name in ("dark.pdb", "i1.pdb", "i2.pdb", "dark.mtz", "t01.mtz", "t04.mtz", "t06.mtz"):
         (tmp_path / name).symlink_to(example / name)
+    (tmp_path / "280K").symlink_to(example)
     for page, read in (
         (ROOT / "README.md", read_refinement_file),
         (ROOT / "docs" / "simulate.md", read_simulation_file),
     ):
-        (text,) = re.findall(r"```toml\n(.*?)```", page.read_text(), re.DOTALL)
-        (tmp_path / "file.toml").write_text(text)
-        assert read(tmp_path / "file.toml").structures.names[0] == "dark"
+        texts = re.findall(r"```toml\n(.*?)```", page.read_text(), re.DOTALL)
+        assert len(texts) == (2 if page.name == "simulate.md" else 1)
+        for text in texts:
+            (tmp_path / "file.toml").write_text(text)
+            assert read(tmp_path / "file.toml").structures.names[0] == "dark"
 
 
 def test_every_key_is_documented():
@@ -54,6 +57,23 @@ def test_every_key_is_documented():
     for model in (RefinementFile, RefinementSection, StructuresSection, Experiment, KineticsSettings):
         for name, field in model.model_fields.items():
             if name not in {"provider_section", "path"}:
+                assert (field.alias or name) in page, f"{model.__name__}.{name}"
+
+
+def test_every_key_of_a_simulation_file_is_documented():
+    from torchref_kinetic_plugin.config import simulation
+
+    page = (ROOT / "docs" / "simulate.md").read_text()
+    for model in (
+        simulation.SimulationFile,
+        simulation.SimulationSection,
+        simulation.SimulatedExperiment,
+        simulation.NoiseSection,
+        simulation.SolventSection,
+        simulation.ScalingSection,
+    ):
+        for name, field in model.model_fields.items():
+            if name != "provider_section":
                 assert (field.alias or name) in page, f"{model.__name__}.{name}"
 
 

@@ -13,4 +13,5 @@ def run(options: argparse.Namespace) -> None:
     console = console_for(quiet=options.quiet)
     truth = simulate(options.file, options.output, announce=lambda text: console.print(text, markup=False))
     print_truth(console, truth)
-    console.print(f"{options.output}: {len(truth.datasets)} MTZ files and truth.json", markup=False)
+    count = sum(len(each.datasets) for each in truth.experiments)
+    console.print(f"{options.output}: {count} MTZ files and truth.json", markup=False)

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from torchref_kinetic_plugin.results import Estimate, RefinementResult
 from torchref_kinetic_plugin.scheme import format_time
-from torchref_kinetic_plugin.simulation import Truth
+from torchref_kinetic_plugin.simulation import CampaignTruth, Truth
 from torchref_kinetic_plugin.workflow.checking import CheckReport
 
 #: Width where there is no terminal to ask, as in a log file.
@@ -83,22 +83,24 @@ def print_check(console: Console, report: CheckReport) -> None:
             console.print(f"- {line}", markup=False, soft_wrap=True)
 
 
-def print_truth(console: Console, truth: Truth) -> None:
-    """The datasets of a simulated series."""
-    table = _table(
-        "Simulated", ("dataset", "delay", "reflections", "complete", "R to truth", "diff./sigma", "occupancies")
-    )
-    for each in truth.datasets:
-        table.add_row(
-            escape(each.name),
-            "reference" if each.time_s is None else format_time(each.time_s),
-            f"{each.n_reflections:,}",
-            f"{100.0 * each.completeness:.1f} %",
-            f"{each.r_truth:.3f}",
-            _number(each.difference_over_sigma, 2),
-            escape("  ".join(f"{name} {value:.3f}" for name, value in each.occupancies.items())),
+def print_truth(console: Console, truth: Truth | CampaignTruth) -> None:
+    """The datasets of a simulated series, or of each experiment of a campaign."""
+    for experiment in truth.experiments:
+        table = _table(
+            f"Simulated: {experiment.experiment}" if experiment.experiment else "Simulated",
+            ("dataset", "delay", "reflections", "complete", "R to truth", "diff./sigma", "occupancies"),
         )
-    console.print(table)
+        for each in experiment.datasets:
+            table.add_row(
+                escape(each.name),
+                "reference" if each.time_s is None else format_time(each.time_s),
+                f"{each.n_reflections:,}",
+                f"{100.0 * each.completeness:.1f} %",
+                f"{each.r_truth:.3f}",
+                _number(each.difference_over_sigma, 2),
+                escape("  ".join(f"{name} {value:.3f}" for name, value in each.occupancies.items())),
+            )
+        console.print(table)
 
 
 def _count(result: RefinementResult) -> str:

@@ -3,38 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, field_validator, model_validator
+from pydantic import BeforeValidator, Field, Strict, field_validator, model_validator
 
+from torchref_kinetic_plugin.config.condition import ExperimentCondition, distinctly_named, first_time_unit
+from torchref_kinetic_plugin.config.section import Section, repeated
 from torchref_kinetic_plugin.config.values import (
     Altloc,
     Columns,
-    Concentration,
     Delay,
     Directory,
     ExistingFile,
     Flag,
     Name,
     Positive,
-    PulseEnergy,
     Whole,
     name_of_delay,
 )
 from torchref_kinetic_plugin.errors import InputError, UnknownNameError
-from torchref_kinetic_plugin.scheme import parse_time, time_unit
-from torchref_kinetic_plugin.scheme.amounts import parse_concentration, parse_energy
+from torchref_kinetic_plugin.scheme import parse_time
 
 #: Where occupancies come from when the flag is left out.
 DEFAULT_PROVIDER = "kinetics"
-
-
-class Section(BaseModel):
-    """A table that refuses keys it does not know."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 @final
@@ -103,7 +95,7 @@ class StructuresSection(Section):
                 raise InputError("give either states, or file with models or altlocs, not both")
             if not self.states:
                 raise InputError("states is empty; name at least one structure, with its file")
-            if twice := _repeated([state.name for state in self.states]):
+            if twice := repeated([state.name for state in self.states]):
                 raise InputError(f"the structure {', '.join(twice)} is there twice; each has a name of its own")
         elif self.file is None:
             raise InputError("no structures: give states = [{name = ..., file = ...}], or file with models or altlocs")
@@ -111,7 +103,7 @@ class StructuresSection(Section):
             raise InputError("file needs one of models and altlocs, which say which structure is which")
         elif not (self.models or self.altlocs):
             raise InputError(f"{'altlocs' if self.models is None else 'models'} is empty; name at least one structure")
-        elif self.models and (twice := _repeated(list(map(str, self.models.values())))):
+        elif self.models and (twice := repeated(list(map(str, self.models.values())))):
             raise InputError(f"model {', '.join(twice)} is there twice; each structure has a model of its own")
         return self
 
@@ -147,25 +139,14 @@ class Timepoint(_Dataset):
         return parse_time(self.time)
 
 
-def _repeated(names: Sequence[str]) -> list[str]:
-    return sorted({name for name in names if names.count(name) > 1})
-
-
 def _from_path(value: object) -> object:
     return {"file": value} if isinstance(value, str) else value
 
 
 @final
-class Experiment(Section):
+class Experiment(ExperimentCondition):
     """One ``[[experiment]]``: datasets measured under one condition."""
 
-    name: Name = Field(default="", description='What the output calls it; by default "experiment_1" and so on.')
-    temperature: Positive | None = Field(default=None, description="K.")
-    temperature_before: Positive | None = Field(
-        default=None, description="K, before a temperature jump: references are the equilibrium there."
-    )
-    concentration: Concentration | None = Field(default=None, description='Of a ligand, e.g. "5 mM".')
-    pump_energy: PulseEnergy | None = Field(default=None, description='Of a pump pulse, e.g. "30 uJ".')
     states: list[State] = Field(
         default=[], description="Structures with a file of this experiment's own; the others are the common ones."
     )
@@ -183,7 +164,7 @@ class Experiment(Section):
     def _distinct_names(cls, value: list[Timepoint]) -> list[Timepoint]:
         """Name after its delay what the user has not named, numbering repeats; refuse names given twice."""
         taken = [point.name for point in value if point.name]
-        if twice := _repeated(taken):
+        if twice := repeated(taken):
             raise InputError(f"two timepoints are called {', '.join(twice)}; each has a name of its own")
         found: list[Timepoint] = []
         for point in value:
@@ -201,7 +182,7 @@ class Experiment(Section):
     @field_validator("states")
     @classmethod
     def _distinct_states(cls, value: list[State]) -> list[State]:
-        if twice := _repeated([state.name for state in value]):
+        if twice := repeated([state.name for state in value]):
             raise InputError(f"the structure {', '.join(twice)} is there twice; each has one file in an experiment")
         return value
 
@@ -229,20 +210,9 @@ class Experiment(Section):
         return all(math.isinf(point.time_s) for point in self.timepoints)
 
     @property
-    def concentration_molar(self) -> float | None:
-        """Concentration in mol/L."""
-        return None if self.concentration is None else parse_concentration(self.concentration)
-
-    @property
-    def pump_energy_joule(self) -> float | None:
-        """Energy of the pump pulse in J."""
-        return None if self.pump_energy is None else parse_energy(self.pump_energy)
-
-    @property
     def time_unit(self) -> str:
-        """The unit in which the user counts: that of the first delay that has one."""
-        units = [time_unit(point.time) for point in self.timepoints]
-        return next((unit for unit in units if unit), "s")
+        """The unit in which the user counts."""
+        return first_time_unit(point.time for point in self.timepoints)
 
 
 @final
@@ -292,15 +262,7 @@ class RefinementFile(Section):
     def _named(cls, value: tuple[Experiment, ...]) -> tuple[Experiment, ...]:
         if not value:
             raise InputError("there is no [[experiment]]; at least one is needed")
-        named = [
-            each if each.name else each.model_copy(update={"name": f"experiment_{number}"})
-            for number, each in enumerate(value, start=1)
-        ]
-        if twice := _repeated([each.name for each in named]):
-            raise InputError(f"two experiments are called {', '.join(twice)}; each has a name of its own")
-        if any(each.name == "all" for each in named):
-            raise InputError("an experiment is called all, which in tables means all of them; give it another name")
-        return tuple(named)
+        return distinctly_named(value)
 
     @model_validator(mode="after")
     def _known_states(self) -> Self:

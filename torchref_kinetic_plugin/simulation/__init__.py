@@ -1,15 +1,18 @@
 """Synthetic series with known truth; structure factors by gemmi, independent of those that refine."""
 
+from torchref_kinetic_plugin.simulation.campaign_truth import CampaignTruth, read_truth
+from torchref_kinetic_plugin.simulation.dataset import SimulatedDataset
 from torchref_kinetic_plugin.simulation.model_error import ModelError
 from torchref_kinetic_plugin.simulation.noise import IntensityNoise, MeasuredNoise, NoiseModel
 from torchref_kinetic_plugin.simulation.scaling import DatasetScaling, ScalingSpread
-from torchref_kinetic_plugin.simulation.series import SimulatedDataset, SimulatedSeries, simulate_series
+from torchref_kinetic_plugin.simulation.series import SimulatedSeries, simulate_series
 from torchref_kinetic_plugin.simulation.structure_factors import BulkSolvent
-from torchref_kinetic_plugin.simulation.truth import DatasetTruth, Truth, read_truth, truth_of
-from torchref_kinetic_plugin.simulation.written import write_series
+from torchref_kinetic_plugin.simulation.truth import DatasetTruth, Truth, truth_of
+from torchref_kinetic_plugin.simulation.written import write_campaign, write_series
 
 __all__ = [
     "BulkSolvent",
+    "CampaignTruth",
     "DatasetScaling",
     "DatasetTruth",
     "IntensityNoise",
@@ -23,5 +26,6 @@ __all__ = [
     "read_truth",
     "simulate_series",
     "truth_of",
+    "write_campaign",
     "write_series",
 ]

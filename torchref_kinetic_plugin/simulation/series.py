@@ -9,17 +9,17 @@ import gemmi
 import numpy as np
 
 from torchref_kinetic_plugin.errors import ParameterError
-from torchref_kinetic_plugin.simulation.amplitudes import mean_intensity, posterior_amplitudes
 from torchref_kinetic_plugin.simulation.checks import (
     check_datasets,
     checked_occupancies,
     distinct_names,
     missing_fractions,
 )
-from torchref_kinetic_plugin.simulation.model_error import ModelError, r_factor
+from torchref_kinetic_plugin.simulation.dataset import SimulatedDataset, measured_dataset
+from torchref_kinetic_plugin.simulation.model_error import ModelError
 from torchref_kinetic_plugin.simulation.noise import NoiseModel
-from torchref_kinetic_plugin.simulation.scaling import DatasetScaling, ScalingSpread
-from torchref_kinetic_plugin.simulation.streams import Purpose, random_stream
+from torchref_kinetic_plugin.simulation.scaling import ScalingSpread
+from torchref_kinetic_plugin.simulation.streams import Purpose, random_stream, uniform_of_indices
 from torchref_kinetic_plugin.simulation.structure_factors import (
     BulkSolvent,
     Complexes,
@@ -31,74 +31,6 @@ from torchref_kinetic_plugin.simulation.structure_factors import (
     solvent_structure_factors,
     unique_reflections,
 )
-
-
-@dataclass(frozen=True)
-class SimulatedDataset:
-    """One dataset with its truth; arrays run over all reflections of the series.
-
-    Attributes
-    ----------
-    name : str
-        Stem of its file.
-    time : float or None
-        Delay in seconds; None for a reference.
-    occupancies : ndarray
-        (n_structures,) true occupancies.
-    mixture : ndarray
-        (n,) complex structure factors of the structures and their solvent, in electrons, without model error.
-    scaling : DatasetScaling
-        Scale and displacement.
-    factors : ndarray
-        (n,) factor that the scaling makes of each amplitude.
-    measured : ndarray
-        (n,) whether the reflection was measured; the arrays below are meaningful only there.
-    true_intensity : ndarray
-        (n,) intensities without noise, with model error and scaling.
-    intensity, sigma_intensity : ndarray
-        (n,) measured intensities, negative ones included, and their standard deviations.
-    amplitude, sigma_amplitude : ndarray
-        (n,) what the MTZ holds, by the posterior of French and Wilson: positive by construction, without any
-        reflection left out or cut off.
-    """
-
-    name: str
-    time: float | None
-    occupancies: Reals
-    mixture: Complexes
-    scaling: DatasetScaling
-    factors: Reals
-    measured: Flags
-    true_intensity: Reals
-    intensity: Reals
-    sigma_intensity: Reals
-    amplitude: Reals
-    sigma_amplitude: Reals
-
-    @property
-    def is_reference(self) -> bool:
-        """Whether it was measured without the trigger."""
-        return self.time is None
-
-    @property
-    def completeness(self) -> float:
-        """Measured share of the unique reflections."""
-        return float(np.mean(self.measured))
-
-    @property
-    def r_truth(self) -> float:
-        """R factor of the measured amplitudes against the true mixture at the true scale."""
-        return r_factor(self.amplitude[self.measured], (np.abs(self.mixture) * self.factors)[self.measured])
-
-    @property
-    def r_noise(self) -> float:
-        """R factor of the measured amplitudes against those without noise."""
-        return r_factor(self.amplitude[self.measured], np.sqrt(self.true_intensity)[self.measured])
-
-    @property
-    def negative_intensities(self) -> int:
-        """Number of measured intensities below zero."""
-        return int(np.count_nonzero(self.intensity[self.measured] < 0.0))
 
 
 @dataclass(frozen=True)
@@ -123,6 +55,8 @@ class SimulatedSeries:
         What the random numbers follow from.
     noise, solvent, error : NoiseModel, BulkSolvent, ModelError
         The settings.
+    experiment : str
+        Name of the experiment; empty where the series is the only one.
     """
 
     reflections: Reflections
@@ -136,6 +70,7 @@ class SimulatedSeries:
     noise: NoiseModel
     solvent: BulkSolvent
     error: ModelError
+    experiment: str = ""
 
     @property
     def reference(self) -> SimulatedDataset | None:
@@ -174,6 +109,7 @@ def simulate_series(
     free_fraction: float = 0.07,
     error: ModelError | None = None,
     noise_seed: int | None = None,
+    experiment: str = "",
 ) -> SimulatedSeries:
     """Simulate a time-resolved series.
 
@@ -210,6 +146,9 @@ def simulate_series(
         What all datasets hold beyond the structures.
     noise_seed : int, optional
         Seed of the noise alone, to draw it anew with everything else unchanged; by default ``seed``.
+    experiment : str
+        Name of the experiment, where the series is one of several: it then has random streams of its own, and a free
+        set that follows from the Miller indices alone, so that all crystals of one form share it.
 
     Raises
     ------
@@ -241,58 +180,39 @@ def simulate_series(
     sizing = next((number for number, time in enumerate(times) if time is None), 0)
     model = structures[int(np.argmax(weights[:, sizing]))][0]
     model_error = error.structure_factors(
-        model, reflections, mixtures[sizing], random_stream(seed, Purpose.MODEL_ERROR)
+        model, reflections, mixtures[sizing], random_stream(seed, Purpose.MODEL_ERROR, 0, experiment)
     )
-    free = random_stream(seed, Purpose.FREE_FLAGS).random(len(reflections)) < free_fraction
+    drawn = (
+        uniform_of_indices(seed, Purpose.FREE_FLAGS, reflections.hkl)
+        if experiment
+        else random_stream(seed, Purpose.FREE_FLAGS).random(len(reflections))
+    )
     datasets = tuple(
-        _measure(
+        measured_dataset(
             name,
             time,
             weights[:, number],
             mixtures[number],
             model_error,
             reflections,
-            scaling.draw(reflections, random_stream(seed, Purpose.SCALING, number)),
-            random_stream(seed, Purpose.MISSING, number).random(len(reflections)) >= absent[number],
+            scaling.draw(reflections, random_stream(seed, Purpose.SCALING, number, experiment)),
+            random_stream(seed, Purpose.MISSING, number, experiment).random(len(reflections)) >= absent[number],
             noise,
-            random_stream(noise_seed, Purpose.NOISE, number),
+            random_stream(noise_seed, Purpose.NOISE, number, experiment),
         )
         for number, (name, time) in enumerate(zip(names, times, strict=True))
     )
     return SimulatedSeries(
-        reflections, free, labels, model_error, datasets, d_min, seed, noise_seed, noise, solvent, error
-    )
-
-
-def _measure(
-    name: str,
-    time: float | None,
-    occupancies: Reals,
-    mixture: Complexes,
-    model_error: Complexes,
-    reflections: Reflections,
-    scaling: DatasetScaling,
-    measured: Flags,
-    noise: NoiseModel,
-    rng: np.random.Generator,
-) -> SimulatedDataset:
-    factors = scaling.factors(reflections)
-    true_intensity = (np.abs(mixture + model_error) * factors) ** 2
-    sigma = noise.sigma(true_intensity, reflections, rng)
-    intensity = true_intensity + sigma * rng.standard_normal(len(reflections))
-    expected = mean_intensity(intensity, reflections)
-    amplitude, sigma_amplitude = posterior_amplitudes(intensity, sigma, expected, reflections.centric)
-    return SimulatedDataset(
-        name,
-        time,
-        occupancies,
-        mixture,
-        scaling,
-        factors,
-        measured,
-        true_intensity,
-        intensity,
-        sigma,
-        amplitude,
-        sigma_amplitude,
+        reflections,
+        drawn < free_fraction,
+        labels,
+        model_error,
+        datasets,
+        d_min,
+        seed,
+        noise_seed,
+        noise,
+        solvent,
+        error,
+        experiment,
     )

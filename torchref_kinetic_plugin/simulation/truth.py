@@ -1,21 +1,13 @@
-"""What a simulated series was made from, as a file: ``truth.json``."""
+"""What a simulated series was made from."""
 
 from __future__ import annotations
 
-import json
-import math
-import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from torchref_kinetic_plugin.errors import FileError
-from torchref_kinetic_plugin.files import write_text
-from torchref_kinetic_plugin.simulation.series import SimulatedDataset, SimulatedSeries
-
-#: Version of the file; raised when a key changes its meaning.
-SCHEMA = 1
+from torchref_kinetic_plugin.simulation.dataset import SimulatedDataset
+from torchref_kinetic_plugin.simulation.series import SimulatedSeries
 
 
 @dataclass(frozen=True)
@@ -27,7 +19,7 @@ class DatasetTruth:
     name : str
         Its name.
     file : str
-        Its MTZ, relative to the directory of the series.
+        Its MTZ, relative to the directory of the series or campaign.
     time_s : float or None
         Delay in seconds; None for a reference.
     occupancies : dict
@@ -88,6 +80,10 @@ class Truth:
         Scheme, rate constants and what else the occupancies came from, as the caller gave it.
     datasets : tuple of DatasetTruth
         References and timepoints.
+    experiment : str
+        Name of the experiment; empty where the series is the only one.
+    conditions : dict
+        Temperature and what else the experiment was made under.
     """
 
     seed: int
@@ -103,6 +99,13 @@ class Truth:
     model_error: dict[str, Any]
     kinetics: dict[str, Any]
     datasets: tuple[DatasetTruth, ...]
+    experiment: str = ""
+    conditions: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def experiments(self) -> tuple[Truth, ...]:
+        """Itself, as a campaign of one."""
+        return (self,)
 
 
 def truth_of(
@@ -110,6 +113,7 @@ def truth_of(
     *,
     kinetics: Mapping[str, Any] | None = None,
     structure_files: Mapping[str, str] | None = None,
+    conditions: Mapping[str, Any] | None = None,
 ) -> Truth:
     """Collect the truth of a series.
 
@@ -121,6 +125,8 @@ def truth_of(
         Where the occupancies came from; anything that JSON can hold.
     structure_files : mapping, optional
         File of each true structure.
+    conditions : mapping, optional
+        What the experiment was made under.
     """
     files = dict(structure_files or {})
     reflections = series.reflections
@@ -138,13 +144,15 @@ def truth_of(
         model_error=asdict(series.error),
         kinetics=dict(kinetics or {}),
         datasets=tuple(_dataset_truth(series, dataset) for dataset in series.datasets),
+        experiment=series.experiment,
+        conditions=dict(conditions or {}),
     )
 
 
 def _dataset_truth(series: SimulatedSeries, dataset: SimulatedDataset) -> DatasetTruth:
     return DatasetTruth(
         name=dataset.name,
-        file=f"{dataset.name}.mtz",
+        file=f"{series.experiment}/{dataset.name}.mtz" if series.experiment else f"{dataset.name}.mtz",
         time_s=dataset.time,
         occupancies=dict(zip(series.structure_names, dataset.occupancies.tolist(), strict=True)),
         scale=dataset.scaling.scale,
@@ -156,47 +164,3 @@ def _dataset_truth(series: SimulatedSeries, dataset: SimulatedDataset) -> Datase
         r_noise=dataset.r_noise,
         difference_over_sigma=series.difference_over_sigma(dataset),
     )
-
-
-def write_truth(truth: Truth, path: str | os.PathLike[str]) -> None:
-    """Write ``truth.json`` atomically; infinite delays as the text ``"inf"``."""
-    content = {"schema": SCHEMA, **asdict(truth)}
-    for dataset in content["datasets"]:
-        if dataset["time_s"] is not None and math.isinf(dataset["time_s"]):
-            dataset["time_s"] = str(dataset["time_s"])
-    write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
-
-
-def read_truth(path: str | os.PathLike[str]) -> Truth:
-    """Read ``truth.json``.
-
-    Raises
-    ------
-    FileError
-        When the file is missing, no JSON, of another schema, or incomplete.
-    """
-    place = repr(str(path))
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise FileError(f"cannot read the truth {place}: {error.strerror}") from error
-    except ValueError as error:
-        raise FileError(f"{place} is no JSON: {error}") from error
-    found = content.pop("schema", None) if isinstance(content, dict) else None
-    if found != SCHEMA:
-        raise FileError(f"{place} has schema {found!r}; this version reads schema {SCHEMA}")
-    try:
-        datasets = tuple(
-            DatasetTruth(
-                **{
-                    **dataset,
-                    "b_cart": tuple(dataset["b_cart"]),
-                    "time_s": None if dataset["time_s"] is None else float(dataset["time_s"]),
-                }
-            )
-            for dataset in content["datasets"]
-        )
-        error_settings = {**content["model_error"], "b_range": tuple(content["model_error"]["b_range"])}
-        return Truth(**{**content, "cell": tuple(content["cell"]), "model_error": error_settings, "datasets": datasets})
-    except (KeyError, TypeError) as error:
-        raise FileError(f"{place} is no complete truth of a series: {error}") from error

@@ -1,19 +1,21 @@
-"""A simulated series as files: one MTZ for each dataset and ``truth.json``."""
+"""A simulated series or campaign as files: one MTZ for each dataset and ``truth.json``."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import gemmi
 import numpy as np
 
-from torchref_kinetic_plugin.errors import FileError
+from torchref_kinetic_plugin.errors import FileError, InputError
 from torchref_kinetic_plugin.files import atomic_path
-from torchref_kinetic_plugin.simulation.series import SimulatedDataset, SimulatedSeries
-from torchref_kinetic_plugin.simulation.truth import Truth, truth_of, write_truth
+from torchref_kinetic_plugin.simulation.campaign_truth import CampaignTruth, write_truth
+from torchref_kinetic_plugin.simulation.dataset import SimulatedDataset
+from torchref_kinetic_plugin.simulation.series import SimulatedSeries
+from torchref_kinetic_plugin.simulation.truth import Truth, truth_of
 
 #: Columns of each MTZ: label and type. A free reflection has the flag 1.
 COLUMNS = (("F-obs", "F"), ("SIGF-obs", "Q"), ("R-free-flags", "I"))
@@ -54,17 +56,70 @@ def write_series(
     """
     target = Path(directory)
     truth_file = target / "truth.json" if truth_path is None else Path(truth_path)
-    for folder in (target, truth_file.parent):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise FileError(f"cannot make the directory {str(folder)!r}: {error.strerror}") from error
+    _make(truth_file.parent)
+    _write_datasets(series, target)
     truth = truth_of(series, kinetics=kinetics, structure_files=structure_files)
-    for dataset in series.datasets:
-        with atomic_path(target / f"{dataset.name}.mtz") as temporary:
-            _mtz(series, dataset).write_to_file(str(temporary))
     write_truth(truth, truth_file)
     return truth
+
+
+def write_campaign(
+    campaign: Sequence[SimulatedSeries],
+    directory: str | os.PathLike[str],
+    *,
+    kinetics: Mapping[str, Any] | None = None,
+    conditions: Mapping[str, Mapping[str, Any]] | None = None,
+) -> CampaignTruth:
+    """Write ``EXPERIMENT/NAME.mtz`` for each dataset of each experiment, and one truth; existing files are replaced.
+
+    Parameters
+    ----------
+    campaign : sequence of SimulatedSeries
+        What to write, each made as an experiment with a name of its own.
+    directory : path
+        Where to; made when absent. The truth, ``truth.json``, is written last.
+    kinetics : mapping, optional
+        As of `write_series`.
+    conditions : mapping, optional
+        Experiment to what it was made under.
+
+    Returns
+    -------
+    CampaignTruth
+        As written.
+
+    Raises
+    ------
+    InputError
+        Without an experiment, for one without a name, or for two of one name.
+    FileError
+        When a directory cannot be made or written.
+    """
+    names = [series.experiment for series in campaign]
+    if not all(names) or len(set(names)) < len(names):
+        raise InputError(f"experiments {names} are not distinct; each name is that of a directory")
+    under = conditions or {}
+    truth = CampaignTruth(
+        tuple(truth_of(series, kinetics=kinetics, conditions=under.get(series.experiment)) for series in campaign)
+    )
+    for series in campaign:
+        _write_datasets(series, Path(directory) / series.experiment)
+    write_truth(truth, Path(directory) / "truth.json")
+    return truth
+
+
+def _write_datasets(series: SimulatedSeries, folder: Path) -> None:
+    _make(folder)
+    for dataset in series.datasets:
+        with atomic_path(folder / f"{dataset.name}.mtz") as temporary:
+            _mtz(series, dataset).write_to_file(str(temporary))
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"cannot make the directory {str(folder)!r}: {error.strerror}") from error
 
 
 def _mtz(series: SimulatedSeries, dataset: SimulatedDataset) -> gemmi.Mtz:

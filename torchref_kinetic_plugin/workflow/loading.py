@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from torchref_kinetic_plugin.config import (
     Experiment,
+    ExperimentCondition,
     Problem,
     RefinementFile,
     StructuresSection,
@@ -83,16 +84,8 @@ class LoadedExperiment:
     @property
     def schedule(self) -> ExperimentSchedule:
         """What a provider learns of it."""
-        settings = self.settings
-        return ExperimentSchedule(
-            name=settings.name,
-            times=(*([-math.inf] * self.n_references if self.references_move else []), *self.times),
-            time_unit=settings.time_unit,
-            temperature=settings.temperature,
-            temperature_before=settings.temperature_before,
-            concentration=settings.concentration_molar,
-            pump_energy=settings.pump_energy_joule,
-        )
+        times = (*([-math.inf] * self.n_references if self.references_move else []), *self.times)
+        return schedule_of(self.settings, times, self.settings.time_unit)
 
     @property
     def times(self) -> tuple[float, ...]:
@@ -218,6 +211,19 @@ def loading_options(section: StructuresSection, *, needed: bool) -> LoadingOptio
     """What structures are checked against, as a section says."""
     return LoadingOptions(
         restraints=section.restraints, known_residues=section.known_residues, restraints_needed=needed
+    )
+
+
+def schedule_of(condition: ExperimentCondition, times: Sequence[float], time_unit: str) -> ExperimentSchedule:
+    """What a provider learns of an experiment, measured or to be simulated; delays in seconds."""
+    return ExperimentSchedule(
+        name=condition.name,
+        times=tuple(times),
+        time_unit=time_unit,
+        temperature=condition.temperature,
+        temperature_before=condition.temperature_before,
+        concentration=condition.concentration_molar,
+        pump_energy=condition.pump_energy_joule,
     )
 
 

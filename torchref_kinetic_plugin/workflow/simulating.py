@@ -1,24 +1,28 @@
-"""``simulate``: a series with known truth, from models, occupancies, and errors."""
+"""``simulate``: a series or a campaign with known truth, from models, occupancies, and errors."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
-from torchref_kinetic_plugin.config import SimulationFile, read_simulation_file
-from torchref_kinetic_plugin.errors import FileError
-from torchref_kinetic_plugin.plugins import ExperimentSchedule, PluginManager
-from torchref_kinetic_plugin.scheme import parse_time
+from torchref_kinetic_plugin.config import SimulatedExperiment, SimulationFile, read_simulation_file
+from torchref_kinetic_plugin.errors import FileError, InputError
+from torchref_kinetic_plugin.plugins import PluginManager
 from torchref_kinetic_plugin.simulation import (
     BulkSolvent,
+    CampaignTruth,
     IntensityNoise,
     MeasuredNoise,
     ModelError,
     ScalingSpread,
+    SimulatedSeries,
     Truth,
     simulate_series,
+    write_campaign,
     write_series,
 )
 from torchref_kinetic_plugin.structures import StructureSet
@@ -26,6 +30,7 @@ from torchref_kinetic_plugin.workflow.loading import (
     Announce,
     load_structures_of,
     reference_occupancies,
+    schedule_of,
     section_problems,
 )
 
@@ -36,11 +41,11 @@ def simulate(
     *,
     plugins: PluginManager | None = None,
     announce: Announce = lambda _: None,
-) -> Truth:
-    """Simulate the series of a simulation file.
+) -> Truth | CampaignTruth:
+    """Simulate the series or the campaign of a simulation file.
 
     Occupancies come from a provider, as in a refinement; structure factors from gemmi, independent of those that
-    refine. Written are an MTZ file for each dataset and ``truth.json``.
+    refine. Written are an MTZ file for each dataset, in a directory for each ``[[experiment]]``, and ``truth.json``.
 
     Parameters
     ----------
@@ -70,17 +75,43 @@ def simulate(
     if (directory / "truth.json").exists():
         raise FileError(f"{str(directory)!r} holds a simulated series already; remove it or choose another directory")
     announce("reading structures")
-    structures = load_structures_of(file.structures, needed=False)
-    occupancies = _occupancies(file, structures, manager)
-    announce(f"simulating {occupancies.shape[1]} datasets")
-    settings = file.simulation
-    times = [None] * settings.references + [parse_time(delay) for delay in settings.delays]
-    noise = file.noise
-    series = simulate_series(
+    structures = []
+    for each in file.schedules:
+        with _naming(file, each):
+            structures.append(load_structures_of(file.structures_of(each), needed=False))
+    campaign = []
+    for each, own, occupancies in zip(file.schedules, structures, _occupancies(file, manager), strict=True):
+        of = f" of {each.name}" if file.experiments else ""
+        announce(f"simulating {occupancies.shape[1]} datasets{of}")
+        with _naming(file, each):
+            campaign.append(_series(file, each, own, occupancies))
+    announce("writing")
+    if not file.experiments:
+        return write_series(campaign[0], directory, kinetics=file.provider_section)
+    conditions = {each.name: each.conditions for each in file.experiments}
+    return write_campaign(campaign, directory, kinetics=file.provider_section, conditions=conditions)
+
+
+@contextmanager
+def _naming(file: SimulationFile, experiment: SimulatedExperiment) -> Iterator[None]:
+    """Errors name the experiment, where there are several that they could be of."""
+    try:
+        yield
+    except InputError as error:
+        if not file.experiments:
+            raise
+        raise InputError(f"{experiment.name}: {error}") from error
+
+
+def _series(
+    file: SimulationFile, experiment: SimulatedExperiment, structures: StructureSet, occupancies: np.ndarray
+) -> SimulatedSeries:
+    settings, noise = file.simulation, file.noise
+    return simulate_series(
         [structure.to_gemmi() for structure in structures],
         occupancies,
-        names=_names(settings.references, len(settings.delays)),
-        times=times,
+        names=_names(experiment.references, len(experiment.delays)),
+        times=[None] * experiment.references + list(experiment.times),
         d_min=settings.d_min,
         d_max=settings.d_max,
         seed=settings.seed,
@@ -91,32 +122,29 @@ def simulate(
         else MeasuredNoise(noise.sigmas_from, noise.columns),
         solvent=BulkSolvent(file.solvent.k_sol, file.solvent.b_sol),
         scaling=ScalingSpread(file.scaling.scale, file.scaling.ln_scale, file.scaling.b, file.scaling.anisotropy),
-        missing=settings.missing,
+        missing=experiment.missing,
         free_fraction=settings.free_fraction,
         error=ModelError(r_factor=settings.model_error) if settings.model_error > 0.0 else None,
+        experiment=experiment.name if file.experiments else "",
     )
-    announce("writing")
-    return write_series(series, directory, kinetics=file.provider_section)
 
 
-def _occupancies(file: SimulationFile, structures: StructureSet, manager: PluginManager) -> np.ndarray:
-    """(K, n_datasets), references first."""
-    settings = file.simulation
+def _occupancies(file: SimulationFile, manager: PluginManager) -> list[np.ndarray]:
+    """(K, n_datasets) of each experiment, references first; one call of the provider for all of them."""
+    settings, names = file.simulation, file.structures.names
     provider = manager.provider(settings.occupancy)
-    schedule = ExperimentSchedule(
-        "simulation", tuple(map(parse_time, settings.delays)), settings.time_unit, settings.temperature
-    )
     series = manager.build(
         settings.occupancy,
         provider.read_settings(file.provider_section),
-        [schedule],
-        structures.names,
+        [schedule_of(each, each.times, each.time_unit) for each in file.schedules],
+        names,
         settings.seed,
     )
-    module = series.modules_by_experiment[0]
-    values = series()[0].detach().cpu().numpy()
-    before = reference_occupancies(module, len(structures))
-    return np.column_stack([*[before] * settings.references, values])
+    found = []
+    for each, module, values in zip(file.schedules, series.modules_by_experiment, series(), strict=True):
+        before = reference_occupancies(module, len(names))
+        found.append(np.column_stack([*[before] * each.references, values.detach().cpu().numpy()]))
+    return found
 
 
 def _names(references: int, timepoints: int) -> list[str]:

@@ -17,7 +17,7 @@ from torchref_kinetic_plugin.simulation import (
     truth_of,
     write_series,
 )
-from torchref_kinetic_plugin.simulation.truth import write_truth
+from torchref_kinetic_plugin.simulation.campaign_truth import write_truth
 
 
 def test_the_model_error_is_one_vector_at_every_delay(series):
