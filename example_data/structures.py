@@ -192,7 +192,8 @@ def start(recipe: StructureRecipe) -> gemmi.Structure:
 
 
 def leave_protein_and_water(structure: gemmi.Structure) -> None:
-    """Take ligands and ions off, in place; selenomethionine becomes methionine."""
+    """Take ligands, ions and second conformers off, in place; selenomethionine becomes methionine."""
+    structure.remove_alternative_conformations()
     chain = structure[0][0]
     for index in reversed(range(len(chain))):
         residue = chain[index]

@@ -19,7 +19,7 @@ from torchref_kinetic_plugin.simulation import CampaignTruth
 HERE = Path(__file__).resolve().parent
 
 # Tyr 26 turns on the surface of the recognition helix; then the turn between the first two helices moves as well.
-FLIP = Turn(26, (-90.0, 30.0))
+FLIP = Turn(26, (-50.0, 0.0))
 LOOP = Shift(range(14, 21), (-0.88, -0.50, 0.43))
 
 RECIPE = TemperatureRecipe(

@@ -145,8 +145,8 @@ def test_the_structures_handed_over_are_off_as_promised(name):
         changed = np.linalg.norm(own - own_dark, axis=1) > 0.0
         np.testing.assert_array_equal(true[~changed], dark[~changed])
         length = np.linalg.norm(true - dark, axis=1)
-        assert 0.17 < rms((own - true)[length > 0.2]) < 0.21
-        assert length.max() > 5.0
+        assert 0.16 < rms((own - true)[length > 0.2]) < 0.21
+        assert 3.5 < length.max() < 5.0
 
 
 def test_free_flags_agree_at_all_temperatures(truth):
