@@ -13,7 +13,6 @@ from benchmarks.timing import in_turn
 from torchref_kinetic_plugin.bridge import Crystal, StructureFactorBank
 from torchref_kinetic_plugin.bridge.row_restraints import RowRestraints
 from torchref_kinetic_plugin.bridge.shared_atoms import AtomValues, SharedAtomBank
-from torchref_kinetic_plugin.refinement.experiment import ExperimentData
 from torchref_kinetic_plugin.refinement.joint_objective import JointObjective
 from torchref_kinetic_plugin.structures import ParameterMap
 from torchref_kinetic_plugin.structures.moving import differing_residues, own_atoms
@@ -43,14 +42,14 @@ def _steps(what: str, moving: dict[str, str], *, whole: bool) -> Iterator[str]:
         EXAMPLE / "refinement.toml",
         overrides={"refinement.refine": ["kinetics", "structures", "scale"], "structures.moving": moving},
     )
-    data = [ExperimentData(e.settings.name, e.names, e.schedule.times, e.grid) for e in loaded.experiments]
+    data = [experiment.data for experiment in loaded.experiments]
     models = [structure.to_gemmi() for structure in loaded.structures]
     crystal, hkl = data[0].crystal, data[0].grid.hkl
     n = len(loaded.structures.structures[0].atoms)
     alone = SharedAtomBank(models[:1], [np.arange(n)], hkl, crystal, moving=np.ones(n, dtype=np.bool_))
-    setup = prepare_joint(loaded, alone.start, data, loaded.build_provider(), device="cpu")
+    setup = prepare_joint(loaded, [alone.start], data, loaded.build_provider(), device="cpu")
     restraints = restraints_of(loaded, setup)
-    restraints.width = 0.15
+    restraints.set_widths((0.15,))
     objective = JointObjective(setup.experiments, setup.variables, restraints)
     vector = setup.variables.get()
     bank = setup.experiments[0].bank

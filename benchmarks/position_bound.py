@@ -16,7 +16,6 @@ import numpy as np
 from benchmarks.series import EXAMPLE
 from example_data.structures import MOVED
 from torchref_kinetic_plugin.bridge.shared_atoms import SharedAtomBank
-from torchref_kinetic_plugin.refinement.experiment import ExperimentData
 from torchref_kinetic_plugin.refinement.joint_uncertainty import atom_freedom
 from torchref_kinetic_plugin.refinement.kinetic_fit import fit_kinetics
 from torchref_kinetic_plugin.workflow.joint_setup import prepare_joint, restraints_of
@@ -46,7 +45,7 @@ def bounds(series: Path) -> dict[str, float]:
             "kinetics.efficiencies": truth["efficiencies"],
         },
     )
-    data = [ExperimentData(e.settings.name, e.names, e.schedule.times, e.grid) for e in loaded.experiments]
+    data = [experiment.data for experiment in loaded.experiments]
     dark = loaded.structures.structures[0]
     n, grid, provider = len(dark.atoms), data[0].grid, loaded.build_provider()
     alone = SharedAtomBank(

@@ -38,7 +38,7 @@ from torchref_kinetic_plugin.bridge.environment import framework, quiet
 from torchref_kinetic_plugin.occupancies import occupancies_kinetics
 from torchref_kinetic_plugin.occupancies.curve_fit import fit_occupancies
 from torchref_kinetic_plugin.plugins import PluginManager
-from torchref_kinetic_plugin.refinement.experiment import ExperimentData, ExperimentModel, prepare_experiment
+from torchref_kinetic_plugin.refinement.experiment import ExperimentModel, prepare_experiment
 from torchref_kinetic_plugin.scheme import parse_rate, seconds_per
 from torchref_kinetic_plugin.simulation import Truth, read_truth
 from torchref_kinetic_plugin.workflow.loading import LoadedRefinement, load_refinement
@@ -163,7 +163,7 @@ class _Data:
 
 def _data(loaded: LoadedRefinement, structures: Sequence[gemmi.Structure]) -> _Data:
     experiment = loaded.experiments[0]
-    data = ExperimentData(experiment.settings.name, experiment.names, experiment.schedule.times, experiment.grid)
+    data = experiment.data
     reference = np.eye(len(structures))[0]
     model: ExperimentModel = prepare_experiment(data, structures, reference).model
     scale = np.exp(-model.log_scale().numpy())
@@ -295,7 +295,7 @@ def _kinetics(
 ) -> tuple[dict[str, float], dict[str, float], Floats]:
     """Rate constants, efficiencies, and the occupancies (K, N) that they were fitted to."""
     experiment = loaded.experiments[0]
-    n_delays = len(experiment.schedule.times)
+    n_delays = len(experiment.times)
     found, errors = np.zeros((len(data.components), n_delays)), np.zeros((len(data.components), n_delays))
     for delay in range(n_delays):
         values, covariance = projected(*data.weighted(delay), data.components)

@@ -45,6 +45,10 @@ class AtomValues:
     b: Tensor
     u: Tensor
 
+    def rows(self, block: slice) -> AtomValues:
+        """Some of the rows."""
+        return AtomValues(self.xyz[block], self.b[block], self.u[block])
+
 
 @dataclass(frozen=True, eq=False)
 class _Group:

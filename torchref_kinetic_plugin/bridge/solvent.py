@@ -15,7 +15,7 @@ from torchref_kinetic_plugin.bridge.crystal import Crystal, Floats, Indices
 #: Of the grid that a mask is drawn on, A. Where voxels are as large as 0.7 A, a third of a usual resolution limit,
 #: the raggedness of the masks' edges is a quarter of the difference that an atom makes which turns into solvent; here
 #: it is a twentieth.
-SPACING = 0.35
+SPACING = 0.25
 #: Points of a grid, of the largest cells: bounds memory.
 _LARGEST = 1e8
 

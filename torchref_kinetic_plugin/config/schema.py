@@ -22,7 +22,7 @@ from torchref_kinetic_plugin.config.values import (
     Whole,
     name_of_delay,
 )
-from torchref_kinetic_plugin.errors import InputError
+from torchref_kinetic_plugin.errors import InputError, UnknownNameError
 from torchref_kinetic_plugin.scheme import parse_time
 
 #: Where occupancies come from when the flag is left out.
@@ -147,6 +147,9 @@ def _from_path(value: object) -> object:
 class Experiment(ExperimentCondition):
     """One ``[[experiment]]``: datasets measured under one condition."""
 
+    states: list[State] = Field(
+        default=[], description="Structures with a file of this experiment's own; the others are the common ones."
+    )
     references: list[Annotated[Reference, BeforeValidator(_from_path)]] = Field(
         default=[],
         description="Datasets without the trigger: paths, or tables with file, columns and free_value. May be left out "
@@ -175,6 +178,13 @@ class Experiment(ExperimentCondition):
             taken.append(name)
             found.append(point.model_copy(update={"name": name}))
         return found
+
+    @field_validator("states")
+    @classmethod
+    def _distinct_states(cls, value: list[State]) -> list[State]:
+        if twice := repeated([state.name for state in value]):
+            raise InputError(f"the structure {', '.join(twice)} is there twice; each has one file in an experiment")
+        return value
 
     @model_validator(mode="after")
     def _datasets(self) -> Self:
@@ -213,6 +223,7 @@ class WeightsSection(Section):
     geometry: Positive = Field(default=1.0, description="Of the geometry.")
     adp: Positive = Field(default=1.0, description="Of displacement parameters.")
     similarity: Positive = Field(default=1.0, description="Of the similarity of structures.")
+    siblings: Positive = Field(default=1.0, description="Of the similarity of one structure in several crystal forms.")
     occupancy: Positive = Field(default=1.0, description="Of the provider's regularization.")
 
 
@@ -252,3 +263,13 @@ class RefinementFile(Section):
         if not value:
             raise InputError("there is no [[experiment]]; at least one is needed")
         return distinctly_named(value)
+
+    @model_validator(mode="after")
+    def _known_states(self) -> Self:
+        names = self.structures.names
+        for number, experiment in enumerate(self.experiments, start=1):
+            for place, state in enumerate(experiment.states, start=1):
+                if state.name not in names:
+                    where = f"experiment[{number}].states[{place}].name"
+                    raise InputError(f"{where}: {UnknownNameError('structure', state.name, names)}")
+        return self

@@ -19,6 +19,7 @@ from torchref_kinetic_plugin.scheme import seconds_per
 
 if TYPE_CHECKING:
     from torchref_kinetic_plugin.kinetics.rate_laws import TransitionLaw
+    from torchref_kinetic_plugin.occupancies.kinetic import occupancies_kinetics
     from torchref_kinetic_plugin.occupancies.multiexperiment import occupancies_kinetics_multiexperiment
 
 Floats = NDArray[np.float64]
@@ -31,60 +32,66 @@ _DENSE = 120
 
 
 def plot_rate_laws(
-    model: occupancies_kinetics_multiexperiment,
+    models: Mapping[str, occupancies_kinetics],
     path: str | os.PathLike[str],
     *,
-    covariance: Floats | None,
-    separate: Separate | None,
-    figsize: tuple[float, float] | None,
-    title: str | None,
+    covariance: Floats | None = None,
+    separate: Separate | None = None,
+    figsize: tuple[float, float] | None = None,
+    title: str | None = None,
 ) -> None:
-    """Draw every law with the rate constants of the experiments.
+    """Draw every law with the rate constants of the experiments; ``models`` are theirs, by name, of one joint model.
 
     Raises
     ------
     ParameterError, ShapeError, UnknownNameError
         Without a law, for a covariance of another shape, or separate values of what has no law.
     """
-    laws = model.joint.laws
-    if not laws or any(each.condition.temperature is None for each in model.models):
+    one = next(iter(models.values()))
+    laws = one.joint.laws
+    if not laws or any(each.condition.temperature is None for each in models.values()):
         raise ParameterError("no rate constant follows a law of temperature; give rate_law and the temperatures")
     for transition, by_name in (separate or {}).items():
         if transition not in laws:
             raise UnknownNameError("transition with a law", transition, laws, "separate")
         for name in by_name:
-            if name not in model.names:
-                raise UnknownNameError("experiment", name, model.names, f"separate values of {transition}")
-    fit = SecondOrderFit(list(model.models), [])
+            if name not in models:
+                raise UnknownNameError("experiment", name, models, f"separate values of {transition}")
+    fit = SecondOrderFit(list(models.values()), [])
     if covariance is not None and covariance.shape != (fit.size, fit.size):
         raise ShapeError(f"covariance has shape {covariance.shape}; {(fit.size, fit.size)} is wanted")
-    unit = model.models[0].time_unit
+    unit = one.time_unit
     per_second = 1.0 if unit is None else 1.0 / seconds_per(unit)
-    lines = [_line(model, fit, law, covariance, (separate or {}).get(name), per_second) for name, law in laws.items()]
+    lines = [_line(models, fit, law, covariance, (separate or {}).get(name), per_second) for name, law in laws.items()]
     eyring = unit is not None and all(law.law.name == "eyring" for law in laws.values())
+    title = title or one.scheme.chart.text
     figure = rate_law_figure(
-        lines, eyring=eyring, figsize=figsize, title=title or model.flow_chart, unit="1/s" if unit else "1/time unit"
+        lines,
+        eyring=eyring,
+        figsize=figsize,
+        title=title,
+        unit="1/s" if unit else "1/time unit",
     )
     save(figure, path)
 
 
 def _line(
-    model: occupancies_kinetics_multiexperiment,
+    models: Mapping[str, occupancies_kinetics],
     fit: SecondOrderFit,
     law: TransitionLaw,
     covariance: Floats | None,
     separate: Mapping[str, tuple[float, float, float]] | None,
     per_second: float,
 ) -> RateLine:
-    temperatures = {n: m.condition.temperature or 0.0 for n, m in zip(model.names, model.models, strict=True)}
-    binding = law.transition in model.joint.binding
+    temperatures = {name: model.condition.temperature or 0.0 for name, model in models.items()}
+    binding = law.transition in next(iter(models.values())).joint.binding
     if separate is not None:
         names = list(separate)
         points = np.array([separate[name] for name in names], dtype=np.float64).reshape(-1, 3).T
     else:
-        names = list(model.names)
+        names = list(models)
         rates = []
-        for each in model.models:
+        for each in models.values():
             rate = each.kinetics.network.all_rates()[law.transition].value
             rates.append(rate / each.condition.concentration if binding and each.condition.concentration else rate)
         numbers = np.array([rate.item() for rate in rates])

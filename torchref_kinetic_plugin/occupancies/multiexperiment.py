@@ -225,7 +225,8 @@ class occupancies_kinetics_multiexperiment(JointControl, Float64Module):
         """
         from torchref_kinetic_plugin.occupancies import law_figures
 
-        law_figures.plot_rate_laws(self, path, covariance=covariance, separate=separate, figsize=figsize, title=title)
+        models = dict(zip(self.names, self.models, strict=True))
+        law_figures.plot_rate_laws(models, path, covariance=covariance, separate=separate, figsize=figsize, title=title)
 
     def state_dict_kinetics(self) -> dict[str, Any]:
         """Everything needed to build this model anew, as plain values and tensors."""

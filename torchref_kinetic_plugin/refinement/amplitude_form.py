@@ -37,7 +37,7 @@ def amplitude_form(model: ExperimentModel, occupancies: Tensor) -> QuadraticForm
         (K, N) of the timepoints, likewise.
     """
     everywhere = model.with_references(occupancies)
-    first, used = model.data.n_references, torch.as_tensor(np.flatnonzero(model.work), device=model.components.device)
+    first, used = model.data.n_fixed, torch.as_tensor(np.flatnonzero(model.work), device=model.components.device)
     mixture, parts = model.mixture(everywhere)[:, used], model.components[:, used]
     amplitude = mixture.abs()
     inverse_scale = torch.exp(-model.log_scale()[:, used])

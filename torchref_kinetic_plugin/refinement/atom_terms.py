@@ -41,6 +41,7 @@ GROUPS = {
     "geometry": ("bond", "angle", "torsion", "chiral", "plane", "contact"),
     "adp": ("adp",),
     "similarity": ("similarity",),
+    "siblings": ("siblings",),
 }
 
 

@@ -167,13 +167,19 @@ def occupancy_estimates(
     provider: SeriesOccupancies,
     uncertainty: Uncertainty,
 ) -> list[OccupancyEstimate]:
-    """Occupancies of all experiments with their 95 % intervals; ``timepoints`` are the names in each."""
+    """Occupancies of all experiments with their 95 % intervals; ``timepoints`` are the names in each.
+
+    References are among them, at a delay of minus infinity, where their occupancies depend on what was refined.
+    """
     found = []
     with torch.no_grad():
         values = [each.cpu().numpy() for each in provider()]
     tables = zip(models, timepoints, values, uncertainty.occupancies, strict=True)
-    for model, names, occupancies, errors in tables:
-        for column, (timepoint, time) in enumerate(zip(names, model.data.times, strict=True)):
+    for model, points, occupancies, errors in tables:
+        first = model.data.n_references - model.data.n_fixed
+        names = [*model.data.datasets[:first], *points]
+        times = [*([-math.inf] * first), *model.data.times]
+        for column, (timepoint, time) in enumerate(zip(names, times, strict=True)):
             for row, structure in enumerate(structures):
                 value, half = float(occupancies[row, column]), _95 * float(errors[row, column])
                 known = bool(uncertainty.names)

@@ -53,12 +53,16 @@ class ExperimentData:
         (N,) delays of the timepoints in seconds, N = T - n_references.
     grid : Grid
         All datasets, in the same order.
+    references_move : bool
+        Whether the occupancies of the references depend on what is refined, as before a temperature jump; the provider
+        then gives them too, first.
     """
 
     name: str
     datasets: tuple[str, ...]
     times: tuple[float, ...]
     grid: Grid
+    references_move: bool = False
 
     def __post_init__(self) -> None:
         if len(self.datasets) != len(self.grid.amplitude) or len(self.times) > len(self.datasets):
@@ -71,6 +75,11 @@ class ExperimentData:
     def n_references(self) -> int:
         """Number of datasets without a delay."""
         return len(self.datasets) - len(self.times)
+
+    @property
+    def n_fixed(self) -> int:
+        """Number of datasets whose occupancies stand still, those that the provider does not give."""
+        return 0 if self.references_move else self.n_references
 
     @property
     def crystal(self) -> Crystal:
@@ -136,7 +145,7 @@ class ExperimentModel:
     log_scale : ndarray
         (T, H), ln of what takes amplitudes in electrons to those of each dataset.
     reference_occupancies : ndarray
-        (K,), of the references.
+        (K,), of the references; without any, of the first dataset, at the start.
     resolution_terms : int
         See `ScaleForm`.
     """
@@ -195,13 +204,13 @@ class ExperimentModel:
 
     @property
     def n_timepoints(self) -> int:
-        """N."""
-        return len(self.data.times)
+        """N, datasets whose occupancies the provider gives."""
+        return len(self.data.datasets) - self.data.n_fixed
 
     def with_references(self, occupancies: Tensor) -> Tensor:
-        """Occupancies (K, T) of all datasets from those (K, N) of the timepoints."""
+        """Occupancies (K, T) of all datasets from those (K, N) that the provider gives."""
         before = torch.as_tensor(self.reference_occupancies, dtype=torch.float64).unsqueeze(1)
-        return torch.cat([before.expand(-1, self.data.n_references), occupancies.to(torch.float64).cpu()], dim=1)
+        return torch.cat([before.expand(-1, self.data.n_fixed), occupancies.to(torch.float64).cpu()], dim=1)
 
     def _all_reference(self) -> Tensor:
         return self.with_references(

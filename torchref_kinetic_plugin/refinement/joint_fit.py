@@ -5,9 +5,9 @@ reflections cannot, and free ones would no longer be free. The first cycle leave
 alone; what it finds says how alike they are, and the others restrain them to that.
 
 That restraint keeps noise out of the atoms, and it pulls displacements to zero. Of a small displacement the data know
-the product with the occupancy, so yields come out too high under it, by 1 to 8 % in the examples. In a last fit it holds
-displacements where they were found, and nothing pulls: rates and yields are taken there, and then the atoms with the
-restraint as it was at these rates and yields.
+the product with the occupancy, so yields come out too high under it, by 1 to 8 % in the examples. In a last fit it
+holds displacements where they were found, and nothing pulls: rates and yields are taken there, and then the atoms
+with the restraint as it was at these rates and yields.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ import torch
 
 from torchref_kinetic_plugin.errors import ScalingError
 from torchref_kinetic_plugin.plugins.series import SeriesOccupancies
-from torchref_kinetic_plugin.refinement.atom_terms import AtomRestraints
 from torchref_kinetic_plugin.refinement.estimates import ProviderParameters
 from torchref_kinetic_plugin.refinement.experiment import Flags, Floats
+from torchref_kinetic_plugin.refinement.form_restraints import FormRestraints
 from torchref_kinetic_plugin.refinement.joint_objective import JointExperiment, JointObjective
 from torchref_kinetic_plugin.refinement.joint_progress import Cycle, JointFit, JointProgress, JointState
 from torchref_kinetic_plugin.refinement.joint_step import joint_step
@@ -55,7 +55,7 @@ def validation_set(work: Flags, seed: int) -> Flags:
 def refine_jointly(
     experiments: Sequence[JointExperiment],
     variables: JointVariables,
-    restraints: AtomRestraints,
+    restraints: FormRestraints,
     *,
     cycles: int,
     seed: int = 1,
@@ -75,8 +75,8 @@ def refine_jointly(
         Data and structures.
     variables : JointVariables
         What moves.
-    restraints : AtomRestraints
-        Of the atoms; its width is set, if chosen here.
+    restraints : FormRestraints
+        Of the atoms; their widths are set, if chosen here.
     cycles : int
         Largest number of macro-cycles.
     seed : int
@@ -108,18 +108,18 @@ def refine_jointly(
     if resume is None:
         kinetics = fit.kinetics(n_starts)
         start, at_start = fit.state(), fit.validation()
-        progress = JointProgress((), start, start, at_start, restraints.width)
+        progress = JointProgress((), start, start, at_start, restraints.widths)
     else:
         progress = resume
-        restraints.width = progress.width
+        restraints.set_widths(progress.widths)
         fit.restore(progress.state)
         kinetics = fit.kinetics(1)
         fit.restore(progress.state)
     while len(progress.cycles) < cycles and not progress.finished:
         kinetics, progress = fit.cycle(progress, stop=stop)
         if find_width and len(progress.cycles) == 1:
-            restraints.width = restraints.typical_width(variables.values)
-            progress = replace(progress, width=restraints.width)
+            restraints.set_widths(restraints.typical_widths(variables.values))
+            progress = replace(progress, widths=restraints.widths)
         if on_cycle is not None:
             on_cycle(progress)
     back = progress.best
@@ -141,7 +141,7 @@ class _JointFit:
         self,
         experiments: Sequence[JointExperiment],
         variables: JointVariables,
-        restraints: AtomRestraints,
+        restraints: FormRestraints,
         seed: int,
         after_refresh: Callable[[], None] | None,
     ) -> None:
@@ -188,7 +188,7 @@ class _JointFit:
             finished = "the validation reflections are described worse than before"
         elif stop and number > 1 and done.gain < _SMALL_GAIN:
             finished = "nothing moves any more"
-        return kinetics, JointProgress((*progress.cycles, done), state, best, at_best, progress.width, finished)
+        return kinetics, JointProgress((*progress.cycles, done), state, best, at_best, progress.widths, finished)
 
     def last(self) -> KineticFit:
         """Rates and yields where nothing pulls displacements to zero, then the atoms with that pull at these."""
@@ -230,7 +230,7 @@ class _JointFit:
         values = self.variables.values
         for each in self.experiments:
             each.bank.mask_structure_factors(each.in_cell(values))
-        self.restraints.geometry.update_contacts(values)
+        self.restraints.update_contacts(values)
         with torch.no_grad():
             for each in self.experiments:
                 each.model.components = each.components(values)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol, final
 
 import numpy as np
@@ -41,6 +41,8 @@ class JointExperiment:
         (H,) bool, reflections that atoms are refined against.
     to_cell : Tensor, optional
         (3, 3), takes Cartesian coordinates in the cell of the values to those in this experiment's.
+    block : slice
+        Rows of all values that are the bank's: those of its crystal form.
     """
 
     model: ExperimentModel
@@ -48,9 +50,11 @@ class JointExperiment:
     mask_scale: Tensor
     train: Flags
     to_cell: Tensor | None = None
+    block: slice = field(default_factory=lambda: slice(None))
 
     def in_cell(self, values: AtomValues) -> AtomValues:
-        """The values in this experiment's cell, fractional coordinates kept."""
+        """The bank's rows of all values, in this experiment's cell, fractional coordinates kept."""
+        values = values.rows(self.block)
         return values if self.to_cell is None else replace(values, xyz=values.xyz @ self.to_cell.T)
 
     def components(self, values: AtomValues) -> Tensor:

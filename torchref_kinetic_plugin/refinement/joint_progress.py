@@ -82,8 +82,8 @@ class JointProgress:
         Now, and where the validation set was described best.
     best_validation : ndarray
         (n,) log-likelihoods of the validation reflections there.
-    width : float or None
-        Chosen for the restraint of displacements.
+    widths : tuple of float or None
+        Chosen for the restraints of displacements, as `FormRestraints` has them.
     finished : str
         Why it has ended; empty while it goes on.
     """
@@ -92,7 +92,7 @@ class JointProgress:
     state: JointState
     best: JointState
     best_validation: Floats
-    width: float | None
+    widths: tuple[float | None, ...]
     finished: str = ""
 
 

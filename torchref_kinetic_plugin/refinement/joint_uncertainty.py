@@ -1,7 +1,8 @@
 """What the freedom of the atoms costs the rates and yields, and how well the atoms are known.
 
 Information about everything that moves, products of scores of the data plus the curvature of the restraints, is one
-matrix. Its Schur complement, atoms and scales eliminated, is what is left about rates and yields.
+matrix. Its Schur complement, atoms and scales eliminated, is what is left about rates and yields. Data of an experiment
+know the atoms of one crystal form, and nothing but siblings ties forms together.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ import torch
 from torch import Tensor
 
 from torchref_kinetic_plugin.occupancies.second_order import SecondOrderFit
-from torchref_kinetic_plugin.refinement.atom_terms import AtomRestraints
 from torchref_kinetic_plugin.refinement.experiment import Floats
-from torchref_kinetic_plugin.refinement.joint_objective import JointExperiment
-from torchref_kinetic_plugin.refinement.joint_variables import JointVariables
+from torchref_kinetic_plugin.refinement.form_restraints import FormRestraints
+from torchref_kinetic_plugin.refinement.joint_objective import AtomTerms, JointExperiment
+from torchref_kinetic_plugin.refinement.joint_variables import Indices, JointVariables
 from torchref_kinetic_plugin.refinement.quadratic import forces, pseudo_inverse, score_rows
 from torchref_kinetic_plugin.threads import one_thread
 
@@ -52,7 +53,7 @@ class AtomFreedom:
 
 @one_thread()
 def atom_freedom(
-    experiments: Sequence[JointExperiment], variables: JointVariables, restraints: AtomRestraints
+    experiments: Sequence[JointExperiment], variables: JointVariables, restraints: FormRestraints
 ) -> AtomFreedom:
     """Evaluate at the variables' present values, which should be those of the best fit.
 
@@ -62,7 +63,7 @@ def atom_freedom(
         Data and structures.
     variables : JointVariables
         What moves; coordinates and isotropic displacement of rows count, anisotropic displacement does not.
-    restraints : AtomRestraints
+    restraints : FormRestraints
         Of the atoms.
     """
     n_free, n_b = len(variables.rows.free), variables.b.stop - variables.b.start
@@ -73,12 +74,15 @@ def atom_freedom(
     coupling = np.zeros((n_atoms, search.size))
     kinetics = np.zeros((search.size, search.size))
     for number, each in enumerate(experiments):
+        columns = variables.columns_of(each.block)
         own = _information(each, variables, variables.provider()[number].detach(), slopes[number])
-        a, k = slice(0, n_atoms), slice(n_atoms, n_atoms + search.size)
+        a, k = slice(0, len(columns)), slice(len(columns), len(columns) + search.size)
         scales = own[k.stop :, k.stop :]
         through = own[: k.stop, k.stop :] @ pseudo_inverse(scales) if len(scales) else np.zeros((k.stop, 0))
         left = own[: k.stop, : k.stop] - through @ own[k.stop :, : k.stop]
-        atoms, coupling, kinetics = atoms + left[a, a], coupling + left[a, k], kinetics + left[k, k]
+        atoms[np.ix_(columns, columns)] += left[a, a]
+        coupling[columns] += left[a, k]
+        kinetics += left[k, k]
     size = np.sqrt(np.maximum(np.diag(atoms), 1e-6))
     values, vectors = np.linalg.eigh(atoms / np.outer(size, size))
     known = values > _RANK * max(float(values[-1]), 1e-300) if len(values) else values > 0.0
@@ -98,7 +102,7 @@ def atom_freedom(
 
 
 def _information(each: JointExperiment, variables: JointVariables, occupancies: Tensor, slope: Tensor) -> Floats:
-    """Products of scores of one experiment: atoms, the provider's parameters, scales."""
+    """Products of scores of one experiment: atoms of its crystal form, the provider's parameters, scales."""
     model, values = each.model, each.in_cell(variables.values)
     evaluation = model.evaluate(occupancies)
     by_occupancies, by_scales = score_rows(model, evaluation, largest_residual=2.5)
@@ -107,7 +111,7 @@ def _information(each: JointExperiment, variables: JointVariables, occupancies: 
     # What pulls at each structure: (K, n).
     pull = evaluation.occupancies.to(force) @ force
     columns = _columns(each, variables)
-    n_atoms = 3 * len(variables.rows.free) + variables.b.stop - variables.b.start
+    n_atoms = len(variables.columns_of(each.block))
     total = np.zeros((n_atoms + others.shape[1],) * 2)
     largest = max((len(rows) for _, rows in each.bank.moving_groups()), default=1)
     for block in torch.split(torch.arange(len(work)), max(1, _BLOCK_NUMBERS // (4 * max(largest, 1)))):
@@ -126,40 +130,63 @@ def _information(each: JointExperiment, variables: JointVariables, occupancies: 
 
 
 def _columns(each: JointExperiment, variables: JointVariables) -> list[list[tuple[Tensor, Tensor, Tensor]]]:
-    """For each moving group: atoms, which derivative, and its column; hydrogens add to what they ride on."""
+    """For each moving group: atoms, which derivative, and its column; hydrogens add to what they ride on.
+
+    Rows are the bank's, columns count those of `JointVariables.columns_of` its block.
+    """
+    first = each.block.start or 0
     parents = dict(zip(variables.rows.riding.tolist(), variables.rows.parent.tolist(), strict=True))
-    places = {row: number for number, row in enumerate(variables.rows.free.tolist())}
-    isotropic = {row: number for number, row in enumerate(variables.isotropic.tolist())}
+    within = variables.columns_of(each.block)
+    place_of = dict(zip(within.tolist(), range(len(within)), strict=True))
+    coordinates = {row: 3 * number for number, row in enumerate(variables.rows.free.tolist())}
+    isotropic = {row: variables.b.start + number for number, row in enumerate(variables.isotropic.tolist())}
     found = []
     for _, rows in each.bank.moving_groups():
-        targets = [parents.get(row, row) for row in rows.tolist()]
-        first = torch.tensor([3 * places[row] for row in targets])
+        targets = [parents.get(row + first, row + first) for row in rows.tolist()]
+        starts = torch.tensor([place_of[coordinates[row]] for row in targets])
         atoms, axes = torch.arange(len(targets)), torch.arange(3)
         with_b = torch.tensor([number for number, row in enumerate(targets) if row in isotropic], dtype=torch.long)
-        b = torch.tensor([variables.b.start + isotropic[row] for row in targets if row in isotropic], dtype=torch.long)
+        b = torch.tensor([place_of[isotropic[row]] for row in targets if row in isotropic], dtype=torch.long)
         found.append(
             [
-                (atoms.repeat_interleave(3), axes.repeat(len(targets)), (first[:, None] + axes).flatten()),
+                (atoms.repeat_interleave(3), axes.repeat(len(targets)), (starts[:, None] + axes).flatten()),
                 (with_b, torch.full_like(with_b, 3), b),
             ]
         )
     return found
 
 
-def _restraint_curvature(variables: JointVariables, restraints: AtomRestraints) -> Floats:
+def _restraint_curvature(variables: JointVariables, restraints: FormRestraints) -> Floats:
     """(n_atoms, n_atoms), second derivatives of the restraints, without their negative part."""
-    size = variables.b.stop
-    if not size:
-        return np.zeros((0, 0))
+    result = np.zeros((variables.b.stop,) * 2)
+    for form, block in zip(restraints.forms, restraints.blocks, strict=True):
+        columns = variables.columns_of(block)
+        if len(columns):
+            result[np.ix_(columns, columns)] += _curvature_of(form, block, variables, columns)
+    if restraints.siblings is not None:
+        places = {row: 3 * number for number, row in enumerate(variables.rows.free.tolist())}
+        rows, curvature = restraints.siblings.curvature(variables.values)
+        for atom, own in zip(rows.T.tolist(), curvature.cpu().numpy(), strict=True):
+            chosen = [3 * form + axis for form, row in enumerate(atom) if row >= 0 for axis in range(3)]
+            columns = np.array([places[row] + axis for row in atom if row >= 0 for axis in range(3)])
+            result[np.ix_(columns, columns)] += own[np.ix_(chosen, chosen)]
+    return result
+
+
+def _curvature_of(form: AtomTerms, block: slice, variables: JointVariables, columns: Indices) -> Floats:
+    """(n, n), of the restraints of one form by its own variables."""
     point = torch.from_numpy(variables.get()).requires_grad_()
+    chosen = torch.from_numpy(columns)
     with torch.enable_grad():
-        total = torch.stack(list(restraints(variables.atom_values(point)).values())).sum()
+        total = torch.stack(list(form(variables.atom_values(point).rows(block)).values())).sum()
         (gradient,) = torch.autograd.grad(total, point, create_graph=True)
-        rows = []
-        for block in torch.split(torch.eye(len(point), dtype=torch.float64)[:size], _BATCH):
-            (part,) = torch.autograd.grad(gradient, point, block, retain_graph=True, is_grads_batched=True)
-            rows.append(part[:, :size])
-    curvature = torch.cat(rows).numpy()
+        parts = []
+        for some in torch.split(chosen, _BATCH):
+            probes = torch.zeros(len(some), len(point), dtype=torch.float64)
+            probes[torch.arange(len(some)), some] = 1.0
+            (part,) = torch.autograd.grad(gradient, point, probes, retain_graph=True, is_grads_batched=True)
+            parts.append(part[:, chosen])
+    curvature = torch.cat(parts).numpy()
     values, vectors = np.linalg.eigh(0.5 * (curvature + curvature.T))
     positive: Floats = (vectors * np.maximum(values, 0.0)) @ vectors.T
     return positive

@@ -128,6 +128,13 @@ class JointVariables:
         """Of the vector, what belongs to atoms."""
         return slice(0, self.u.stop)
 
+    def columns_of(self, block: slice) -> Indices:
+        """Of the vector, coordinates and then ln B of the free rows in a block of rows, in the vector's order."""
+        places = np.arange(block.start or 0, len(self.values.b) if block.stop is None else block.stop)
+        free = np.flatnonzero(np.isin(self.rows.free, places))
+        isotropic = np.flatnonzero(np.isin(self._isotropic.cpu().numpy(), places))
+        return np.concatenate([(3 * free[:, None] + np.arange(3)).ravel(), self.b.start + isotropic])
+
     def get(self) -> Floats:
         """The present vector (size,)."""
         values = self.values

@@ -54,7 +54,7 @@ class QuadraticForm:
         by_occupancies, by_scales = score_rows(model, evaluation)
         tempered, tempered_scales = score_rows(model, evaluation, largest_residual=LARGEST_RESIDUAL)
         return cls(
-            evaluation.occupancies[:, model.data.n_references :].numpy(),
+            evaluation.occupancies[:, model.data.n_fixed :].numpy(),
             by_occupancies.sum(0).numpy(),
             by_scales.sum(0).numpy(),
             (tempered.T @ tempered).numpy(),
@@ -124,7 +124,7 @@ def score_rows(
         overstate the curvature by the square of the residuals.
     """
     work, force, slope = forces(model, evaluation, largest_residual=largest_residual)
-    first = model.data.n_references
+    first = model.data.n_fixed
     force, parts = force[first:], model.components[:, work]
     by_occupancies = force.real.unsqueeze(0) * parts.real.unsqueeze(1)
     by_occupancies = by_occupancies + force.imag.unsqueeze(0) * parts.imag.unsqueeze(1)

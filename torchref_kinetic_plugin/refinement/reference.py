@@ -18,6 +18,7 @@ from torchref_kinetic_plugin.bridge.row_restraints import RowRestraints
 from torchref_kinetic_plugin.bridge.shared_atoms import AtomValues, SharedAtomBank
 from torchref_kinetic_plugin.refinement.atom_terms import AtomRestraints
 from torchref_kinetic_plugin.refinement.experiment import ExperimentData, prepare_experiment
+from torchref_kinetic_plugin.refinement.form_restraints import FormRestraints
 from torchref_kinetic_plugin.refinement.joint_fit import refine_jointly, validation_set
 from torchref_kinetic_plugin.refinement.joint_objective import JointExperiment
 from torchref_kinetic_plugin.refinement.joint_progress import JointFit, JointProgress
@@ -29,17 +30,17 @@ _WIDTH = 0.05
 
 @final
 class Nothing(nn.Module):
-    """Occupancies of an experiment without timepoints."""
+    """Occupancies of experiments without timepoints."""
 
-    def __init__(self, n_structures: int = 1) -> None:
+    def __init__(self, n_structures: int = 1, n_experiments: int = 1) -> None:
         super().__init__()
         self.modules_by_experiment: Any = ()
         self.regularization_weight = 1.0
-        self._n_structures = n_structures
+        self._n_structures, self._n_experiments = n_structures, n_experiments
 
     def forward(self) -> list[Tensor]:
-        """One table (K, 0)."""
-        return [torch.zeros(self._n_structures, 0, dtype=torch.float64)]
+        """Tables (K, 0)."""
+        return [torch.zeros(self._n_structures, 0, dtype=torch.float64) for _ in range(self._n_experiments)]
 
     def get_regularization_loss(self) -> Tensor:
         """Zero."""
@@ -54,7 +55,7 @@ class ReferenceFit:
     Attributes
     ----------
     values : AtomValues
-        Of its atoms, in their order, in the data's cell.
+        Of its atoms, in their order, in the cell of the first experiment.
     fit : JointFit
         What happened.
     """
@@ -75,11 +76,18 @@ def references_of(data: ExperimentData) -> ExperimentData:
         intensity_sigma=grid.intensity_sigma[:n],
         cell_changes=grid.cell_changes[:n],
     )
-    return ExperimentData(data.name, data.datasets[:n], (), alone)
+    return replace(data, datasets=data.datasets[:n], times=(), grid=alone, references_move=False)
+
+
+def given_values(data: ExperimentData, structure: gemmi.Structure) -> AtomValues:
+    """Values of a structure's atoms as they are, in the data's cell."""
+    n = structure[0].count_atom_sites()
+    still = np.zeros(n, dtype=np.bool_)
+    return SharedAtomBank([structure], [np.arange(n)], data.grid.hkl[:1], data.crystal, moving=still).start
 
 
 def refine_reference(
-    data: ExperimentData,
+    data: Sequence[ExperimentData],
     structure: gemmi.Structure,
     moving: NDArray[np.bool_],
     riding: tuple[NDArray[np.int64], NDArray[np.int64]],
@@ -98,8 +106,8 @@ def refine_reference(
 
     Parameters
     ----------
-    data : ExperimentData
-        Of which the references are used.
+    data : sequence of ExperimentData
+        Of one crystal form; of each the references are used.
     structure : gemmi.Structure
         One model.
     moving : ndarray
@@ -124,57 +132,54 @@ def refine_reference(
     ScalingError
         When the data cannot be scaled to the model.
     """
-    alone = references_of(data)
-    prepared = prepare_experiment(alone, [structure], np.ones(1), device=device)
-    n = len(moving)
     every = moving.copy()
     every[riding[0]] = True
-    grid = alone.grid
-    bank = SharedAtomBank(
-        [structure],
-        [np.arange(n)],
-        grid.hkl,
-        alone.crystal,
-        moving=every,
-        restraint_files=restraint_files,
-        device=device,
-    )
-    model = prepared.model
-    train = model.work & ~validation_set(model.work, seed)
-    mask_scale = torch.as_tensor(prepared.absolute.mask_scale, device=device).clone()
-    experiment = JointExperiment(model, bank, mask_scale, train)
-    provider = Nothing()
+    first = data[0].crystal.orthogonalization
+    parts = []
+    for each in data:
+        alone = references_of(each)
+        prepared = prepare_experiment(alone, [structure], np.ones(1), device=device)
+        bank = SharedAtomBank(
+            [structure],
+            [np.arange(len(moving))],
+            alone.grid.hkl,
+            alone.crystal,
+            moving=every,
+            restraint_files=restraint_files,
+            device=device,
+        )
+        model = prepared.model
+        train = model.work & ~validation_set(model.work, seed)
+        mask_scale = torch.as_tensor(prepared.absolute.mask_scale, device=device).clone()
+        to_cell = torch.as_tensor(alone.crystal.orthogonalization @ np.linalg.inv(first), device=device)
+        parts.append(JointExperiment(model, bank, mask_scale, train, None if each is data[0] else to_cell))
+    bank = parts[0].bank
+    provider = Nothing(n_experiments=len(parts))
     variables = JointVariables(
-        RowVariables(np.flatnonzero(moving), *riding), bank.start, bank.anisotropic, provider, [model]
+        RowVariables(np.flatnonzero(moving), *riding),
+        bank.start,
+        bank.anisotropic,
+        provider,
+        [part.model for part in parts],
     )
     restraints = AtomRestraints(
         RowRestraints(bank),
         np.flatnonzero(moving),
         bank.start,
-        np.zeros(n, dtype=np.bool_),
+        np.zeros(len(moving), dtype=np.bool_),
         bank.anisotropic,
         width=_WIDTH,
         weights=weights,
     )
 
     def rescale() -> None:
-        with torch.no_grad():
-            atoms = bank.structure_factors(variables.values)[0]
-            masks = bank.structures.mask_structure_factors()[0]
-        found = fit_absolute_scale(
-            grid.amplitude[0], grid.sigma[0], grid.hkl, alone.crystal, atoms=atoms, masks=masks, free=grid.free
-        )
-        mask_scale.copy_(torch.as_tensor(found.mask_scale))
-        shift = torch.as_tensor(np.log(found.scale)) - model.base_log_scale[0]
-        model.base_log_scale = model.base_log_scale + shift
-        model.nuisances.scale[:] = 0.0
-        with torch.no_grad():
-            model.components = experiment.components(variables.values)
+        for part in parts:
+            _rescale(part, variables.values)
 
     fit = refine_jointly(
-        [experiment],
+        parts,
         variables,
-        restraints,
+        FormRestraints((restraints,), (slice(None),)),
         cycles=cycles,
         seed=seed,
         find_width=False,
@@ -183,3 +188,19 @@ def refine_reference(
         after_refresh=rescale,
     )
     return ReferenceFit(variables.values, fit)
+
+
+def _rescale(part: JointExperiment, values: AtomValues) -> None:
+    """Let the absolute scale and the solvent of an experiment follow the atoms."""
+    model, grid = part.model, part.model.data.grid
+    with torch.no_grad():
+        atoms = part.bank.structure_factors(part.in_cell(values))[0]
+        masks = part.bank.structures.mask_structure_factors()[0]
+    found = fit_absolute_scale(
+        grid.amplitude[0], grid.sigma[0], grid.hkl, model.data.crystal, atoms=atoms, masks=masks, free=grid.free
+    )
+    part.mask_scale.copy_(torch.as_tensor(found.mask_scale))
+    model.base_log_scale = model.base_log_scale + (torch.as_tensor(np.log(found.scale)) - model.base_log_scale[0])
+    model.nuisances.scale[:] = 0.0
+    with torch.no_grad():
+        model.components = part.components(values)

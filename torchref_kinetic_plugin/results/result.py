@@ -187,6 +187,8 @@ class ResidueShift:
         The atom that moved furthest.
     std_error : float
         Standard error of an atom's position along one axis, r.m.s. over the atoms, A; NaN where it was not refined.
+    experiment : str
+        The one that its crystal form is named after.
     """
 
     structure: str
@@ -196,18 +198,23 @@ class ResidueShift:
     maximum: float
     furthest: str
     std_error: float
+    experiment: str = ""
 
 
 @final
 @dataclass(frozen=True)
 class GeometrySummary:
-    """Deviations of a structure from ideal geometry, r.m.s.: bonds in A, angles in degrees, and how many there are."""
+    """Deviations of a structure from ideal geometry, r.m.s.: bonds in A, angles in degrees, and how many there are.
+
+    ``experiment`` is the one that its crystal form is named after.
+    """
 
     structure: str
     n_bonds: int
     rms_bonds: float
     n_angles: int
     rms_angles: float
+    experiment: str = ""
 
 
 @final

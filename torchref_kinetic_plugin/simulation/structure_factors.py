@@ -20,8 +20,9 @@ Flags = NDArray[np.bool_]
 #: Cells of structures that belong to one crystal agree to this relative accuracy; 0.2 % moves F by 5 %.
 CELL_TOLERANCE = 1e-5
 #: Of the grid of a solvent mask, A, and its points in the largest cells. The crystal has no grid: at 0.5 A the
-#: raggedness of the mask's edge is a sixth of the difference that an atom makes which turns into solvent.
-MASK_SPACING = 0.25
+#: raggedness of the mask's edge is a sixth of the difference that an atom makes which turns into solvent. Finer than
+#: that of a refinement, or both would be ragged alike.
+MASK_SPACING = 0.2
 _LARGEST_MASK = 1e8
 
 

@@ -3,7 +3,7 @@
 from torchref_kinetic_plugin.structures.agreement import AgreementTolerance
 from torchref_kinetic_plugin.structures.atoms import AtomKey, AtomTable, ResidueKey, SiteKey
 from torchref_kinetic_plugin.structures.differences import ResidueDifference, residue_differences
-from torchref_kinetic_plugin.structures.loading import LoadingOptions, load_altlocs, load_files, load_models
+from torchref_kinetic_plugin.structures.loading import LoadingOptions, gathered, load_altlocs, load_files, load_models
 from torchref_kinetic_plugin.structures.parameter_map import ParameterMap, SharingTolerance
 from torchref_kinetic_plugin.structures.polar import PolarShift, polar_shift, superpose_along_polar_axis
 from torchref_kinetic_plugin.structures.report import Finding, Severity, StructureReport
@@ -27,6 +27,7 @@ __all__ = [
     "SiteKey",
     "StructureReport",
     "StructureSet",
+    "gathered",
     "load_altlocs",
     "load_files",
     "load_models",

@@ -199,6 +199,32 @@ def load_altlocs(
     return _assemble(parts, _remarks(file.source, file), options)
 
 
+def gathered(
+    structures: Sequence[AtomicStructure], found: Sequence[Finding] = (), options: LoadingOptions | None = None
+) -> StructureSet:
+    """Structures from several sources as one set, checked together.
+
+    Parameters
+    ----------
+    structures : sequence of AtomicStructure
+        Of one crystal; the first one is what the others are compared with.
+    found : sequence of Finding
+        What was found before; what is found again is not repeated.
+    options : LoadingOptions, optional
+        Restraints and tolerances.
+
+    Raises
+    ------
+    InputError
+        For all that is wrong with the structures; one line each.
+    """
+    options = LoadingOptions() if options is None else options
+    findings = [*found, *agreement_findings(structures, options.agreement)]
+    raise_errors(findings)
+    parameters = ParameterMap.by_identity(structures, options.sharing)
+    return StructureSet(tuple(structures), parameters, StructureReport(tuple(dict.fromkeys(findings))))
+
+
 def _one_model(structure: gemmi.Structure, index: int) -> gemmi.Structure:
     copy = structure.clone()
     for number in reversed(range(len(copy))):

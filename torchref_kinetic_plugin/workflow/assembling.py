@@ -40,7 +40,7 @@ def assemble(
     Parameters
     ----------
     run : Refinement
-        After the fit.
+        After the fit, with its uncertainty.
     fit : KineticFit
         The last fit of everything but the structures.
     start : mapping
@@ -52,13 +52,19 @@ def assemble(
     joint : JointOutcome, optional
         Where structures were refined as well.
     """
-    from torchref_kinetic_plugin.refinement.estimates import ProviderParameters, occupancy_estimates
-    from torchref_kinetic_plugin.refinement.uncertainty import estimate_uncertainty
+    from torchref_kinetic_plugin.refinement.estimates import (
+        ProviderParameters,
+        occupancy_estimates,
+        undetermined_enthalpies,
+    )
     from torchref_kinetic_plugin.workflow.joint import summary_of
 
     file = run.loaded.file
-    lost = None if joint is None else joint.freedom.lost
-    uncertainty = estimate_uncertainty(run.models, run.provider, lost=lost)
+    uncertainty = run.uncertainty
+    assert uncertainty is not None
+    parameters = ProviderParameters(run.provider).estimates(uncertainty, start)
+    remarks = [*remarks_of(run, fit), *undetermined_enthalpies(parameters)]
+    remarks += [] if joint is None else joint.remarks
     names = [[point.name for point in e.settings.timepoints] for e in run.loaded.experiments]
     n_atoms = 0 if joint is None else joint.setup.variables.atoms.stop
     return RefinementResult(
@@ -70,13 +76,13 @@ def assemble(
         n_observations_work=sum(int(m.likelihood.present[:, m.work].sum()) for m in run.models),
         n_observations_free=sum(int(m.likelihood.present[:, m.free].sum()) for m in run.models),
         n_parameters=len(uncertainty.covariance) + sum(_n_nuisances(model) for model in run.models) + n_atoms,
-        parameters=tuple(ProviderParameters(run.provider).estimates(uncertainty, start)),
+        parameters=tuple(parameters),
         occupancies=tuple(
             occupancy_estimates(run.models, names, run.loaded.structures.names, run.provider, uncertainty)
         ),
         statistics=tuple(statistics),
         steps=tuple(FitStep(i.number, i.objective, i.work, i.free, i.regularization) for i in fit.iterations),
-        remarks=(*remarks_of(run, fit), *(() if joint is None else joint.remarks)),
+        remarks=tuple(remarks),
         seed=file.refinement.seed,
         versions=versions(),
         inputs={str(name): sha256(name) for name in input_files(run.loaded)},
@@ -91,22 +97,23 @@ def _geometry(run: Refinement, joint: JointOutcome) -> list[GeometrySummary]:
     from torchref_kinetic_plugin.bridge.row_restraints import RowRestraints
     from torchref_kinetic_plugin.bridge.shared_atoms import SharedAtomBank
 
-    data = joint.setup.preparations[0].model.data
     found = []
-    for structure in joint.structures:
-        rows = np.arange(len(structure.atoms))
-        bank = SharedAtomBank(
-            [structure.to_gemmi()],
-            [rows],
-            data.grid.hkl[:1],
-            data.crystal,
-            moving=np.ones(len(rows), dtype=np.bool_),
-            restraint_files=run.loaded.file.structures.restraints,
-        )
-        restraints = RowRestraints(bank)
-        bonds, angles = restraints.bond_deviations(bank.start.xyz), restraints.angle_deviations(bank.start.xyz)
-        rms = [float(each.square().mean().sqrt()) if len(each) else 0.0 for each in (bonds, angles)]
-        found.append(GeometrySummary(structure.name, len(bonds), rms[0], len(angles), rms[1]))
+    for form, structures in zip(joint.setup.forms, joint.structures_by_form, strict=True):
+        hkl = joint.setup.preparations[form.experiments[0]].model.data.grid.hkl[:1]
+        for structure in structures:
+            rows = np.arange(len(structure.atoms))
+            bank = SharedAtomBank(
+                [structure.to_gemmi()],
+                [rows],
+                hkl,
+                form.crystal,
+                moving=np.ones(len(rows), dtype=np.bool_),
+                restraint_files=run.loaded.file.structures.restraints,
+            )
+            restraints = RowRestraints(bank)
+            bonds, angles = restraints.bond_deviations(bank.start.xyz), restraints.angle_deviations(bank.start.xyz)
+            rms = [float(each.square().mean().sqrt()) if len(each) else 0.0 for each in (bonds, angles)]
+            found.append(GeometrySummary(structure.name, len(bonds), rms[0], len(angles), rms[1], form.name))
     return found
 
 

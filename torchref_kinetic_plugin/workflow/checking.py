@@ -151,6 +151,11 @@ def check(
         sum(int(mask[:, free].sum()) for mask, free in masks),
         parameters.n_refined if "kinetics" in loaded.file.refinement.refine else 0,
         tuple(str(finding) for finding in report.notes)
+        + tuple(
+            f"{experiment.settings.name}: {finding}"
+            for experiment in loaded.experiments
+            for finding in experiment.structures.report.notes
+        )
         + tuple(remark for experiment in loaded.experiments for remark in experiment.free_set.remarks),
         tuple(dict.fromkeys(warnings)),
     )
@@ -160,7 +165,7 @@ def _rows(experiment: LoadedExperiment, spreads: Sequence[Spread]) -> list[Datas
     """Rows of the data table; ``spreads`` are those of all datasets but the first, against it."""
     first = experiment.observations[0]
     times: list[float | None] = [None] * experiment.n_references
-    times += list(experiment.schedule.times)
+    times += list(experiment.times)
     against: list[Spread | None] = [None, *spreads]
     rows = []
     for name, time, each, spread in zip(experiment.names, times, experiment.observations, against, strict=True):

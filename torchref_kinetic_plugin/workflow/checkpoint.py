@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 #: Name of the file in the output directory.
 CHECKPOINT = "checkpoint.pt"
-_SCHEMA = 1
+_SCHEMA = 2
 
 
 @final
@@ -34,8 +34,8 @@ class Checkpoint:
         The resolved refinement file, which must not have changed.
     inputs : dict
         File to the SHA-256 of its content, likewise.
-    reference : AtomValues
-        The refined reference.
+    references : tuple of AtomValues
+        The refined reference of each crystal form.
     progress : JointProgress
         Cycles done, and the state after them.
     statistics : tuple of DatasetStatistics
@@ -44,7 +44,7 @@ class Checkpoint:
 
     settings: str
     inputs: dict[str, str]
-    reference: AtomValues
+    references: tuple[AtomValues, ...]
     progress: JointProgress
     statistics: tuple[DatasetStatistics, ...]
 
@@ -62,13 +62,13 @@ def write_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
         "schema": _SCHEMA,
         "settings": checkpoint.settings,
         "inputs": checkpoint.inputs,
-        "reference": [checkpoint.reference.xyz, checkpoint.reference.b, checkpoint.reference.u],
+        "references": [[each.xyz, each.b, each.u] for each in checkpoint.references],
         "cycles": [dataclasses.asdict(cycle) for cycle in progress.cycles],
         "state": _packed(progress.state),
         "best": _packed(progress.best),
         "best_is_last": progress.best is progress.state,
         "best_validation": torch.from_numpy(progress.best_validation),
-        "width": progress.width,
+        "widths": list(progress.widths),
         "finished": progress.finished,
         "statistics": [dataclasses.asdict(row) for row in checkpoint.statistics],
     }
@@ -109,11 +109,13 @@ def read_checkpoint(directory: Path, settings: str, inputs: dict[str, str]) -> C
         state,
         state if content["best_is_last"] else _unpacked(content["best"]),
         content["best_validation"].numpy(),
-        content["width"],
+        tuple(content["widths"]),
         content["finished"],
     )
     statistics = tuple(DatasetStatistics(**row) for row in content["statistics"])
-    return Checkpoint(settings, inputs, AtomValues(*content["reference"]), progress, statistics)
+    return Checkpoint(
+        settings, inputs, tuple(AtomValues(*each) for each in content["references"]), progress, statistics
+    )
 
 
 def _packed(state: Any) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, final
@@ -13,9 +13,13 @@ from torchref_kinetic_plugin.config import resolved_toml
 from torchref_kinetic_plugin.files import sha256
 from torchref_kinetic_plugin.results import CycleSummary, DatasetStatistics, ResidueShift
 from torchref_kinetic_plugin.structures import AtomicStructure
+from torchref_kinetic_plugin.structures.atoms import Indices
 from torchref_kinetic_plugin.structures.matching import displacement, same_atoms
+from torchref_kinetic_plugin.structures.moving import MovingResidues
 from torchref_kinetic_plugin.workflow.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from torchref_kinetic_plugin.workflow.joint_setup import JointSetup, prepare_joint, refined_reference, restraints_of
+from torchref_kinetic_plugin.workflow.form_remarks import form_remarks, width_remarks
+from torchref_kinetic_plugin.workflow.joint_forms import forms_of
+from torchref_kinetic_plugin.workflow.joint_setup import JointSetup, prepare_joint, refined_references, restraints_of
 from torchref_kinetic_plugin.workflow.loading import LoadedRefinement, input_files
 
 if TYPE_CHECKING:
@@ -41,8 +45,8 @@ class JointOutcome:
         What happened.
     freedom : AtomFreedom
         What the atoms' freedom costs, and the errors of their positions.
-    structures : tuple of AtomicStructure
-        As refined.
+    structures_by_form : tuple of tuple of AtomicStructure
+        As refined, of each crystal form.
     statistics : tuple of DatasetStatistics
         After each cycle.
     """
@@ -50,21 +54,22 @@ class JointOutcome:
     setup: JointSetup
     fit: JointFit
     freedom: AtomFreedom
-    structures: tuple[AtomicStructure, ...]
+    structures_by_form: tuple[tuple[AtomicStructure, ...], ...]
     statistics: tuple[DatasetStatistics, ...]
+
+    @property
+    def structures(self) -> tuple[AtomicStructure, ...]:
+        """Those of the first crystal form; of the only one, as a rule."""
+        return self.structures_by_form[0]
 
     @property
     def remarks(self) -> list[str]:
         """What a user has to know of it."""
-        found = [moving.text for moving in self.setup.moving]
+        found = [*form_remarks(self.setup), *(moving.text for moving in self.setup.moving)]
         progress = self.fit.progress
         if progress.finished:
             found.append(f"stopped after cycle {len(progress.cycles)}: {progress.finished}")
-        if progress.width is not None:
-            found.append(
-                f"displacements of bonded atoms are restrained to each other with a width of {progress.width:.2f} A, "
-                "found from the first cycle"
-            )
+        found += width_remarks(self.setup, progress.widths)
         if self.freedom.kept < _LITTLE_LEFT:
             found.append(
                 "the data do not separate occupancy from displacement well: the freedom of the structures takes "
@@ -74,34 +79,49 @@ class JointOutcome:
         return found
 
     def shifts(self) -> list[ResidueShift]:
-        """Residues that moved, structure by structure, against the reference."""
-        reference = self.structures[0]
+        """Residues that moved, form by form and structure by structure, against the form's reference."""
         rows = self.setup.variables.rows.free.tolist()
         error_of = dict(zip(rows, self.freedom.errors.tolist(), strict=True))
         found = []
-        tables = zip(self.structures[1:], self.setup.moving, self.setup.structures.parameters.rows[1:], strict=True)
-        for structure, moving, own in tables:
-            here, there = same_atoms(structure.atoms, reference.atoms)
-            length = np.linalg.norm(displacement(structure, reference, (here, there)), axis=1)
-            by_residue: dict[object, list[int]] = {}
-            for number, place in enumerate(here.tolist()):
-                if structure.atoms.residues[place] in moving.residues and not structure.atoms.hydrogen[place]:
-                    by_residue.setdefault(structure.atoms.residues[place], []).append(number)
-            for residue, numbers in by_residue.items():
-                errors = [error_of.get(int(own[here[number]]), np.nan) for number in numbers]
-                furthest = numbers[int(np.argmax(length[numbers]))]
-                found.append(
-                    ResidueShift(
-                        structure.name,
-                        str(residue),
-                        len(numbers),
-                        float(np.sqrt(np.mean(length[numbers] ** 2))),
-                        float(length[furthest]),
-                        str(structure.atoms.atom_name[here[furthest]]),
-                        float(np.sqrt(np.mean(np.square(errors)))),
-                    )
-                )
+        forms = zip(self.setup.forms, self.setup.blocks, self.structures_by_form, strict=True)
+        for form, block, (reference, *others) in forms:
+            tables = zip(others, self.setup.moving, form.structures.parameters.rows[1:], strict=True)
+            for structure, moving, own in tables:
+                found += _shifts(form.name, structure, reference, moving, own + block.start, error_of)
         return found
+
+
+def _shifts(
+    experiment: str,
+    structure: AtomicStructure,
+    reference: AtomicStructure,
+    moving: MovingResidues,
+    rows: Indices,
+    error_of: Mapping[int, float],
+) -> list[ResidueShift]:
+    here, there = same_atoms(structure.atoms, reference.atoms)
+    length = np.linalg.norm(displacement(structure, reference, (here, there)), axis=1)
+    by_residue: dict[object, list[int]] = {}
+    for number, place in enumerate(here.tolist()):
+        if structure.atoms.residues[place] in moving.residues and not structure.atoms.hydrogen[place]:
+            by_residue.setdefault(structure.atoms.residues[place], []).append(number)
+    found = []
+    for residue, numbers in by_residue.items():
+        errors = [error_of.get(int(rows[here[number]]), np.nan) for number in numbers]
+        furthest = numbers[int(np.argmax(length[numbers]))]
+        found.append(
+            ResidueShift(
+                structure.name,
+                str(residue),
+                len(numbers),
+                float(np.sqrt(np.mean(length[numbers] ** 2))),
+                float(length[furthest]),
+                str(structure.atoms.atom_name[here[furthest]]),
+                float(np.sqrt(np.mean(np.square(errors)))),
+                experiment,
+            )
+        )
+    return found
 
 
 def refine_together(
@@ -153,14 +173,9 @@ def refine_together(
     saved = read_checkpoint(directory, settings, inputs) if resume else None
     if saved is None:
         announce(f"refining {loaded.structures.names[0]} against the references", None)
-        values = refined_reference(
-            loaded,
-            data[0],
-            device=device,
-            on_cycle=lambda p: announce(f"{loaded.structures.names[0]}, cycle {len(p.cycles)}", _loss(p.cycles[-1])),
-        )
+        values = refined_references(loaded, data, device=device, on_cycle=_telling(loaded, announce))
     else:
-        values = saved.reference
+        values = saved.references
     announce("choosing what moves", None)
     setup = prepare_joint(loaded, values, data, provider, device=device)
     restraints = restraints_of(loaded, setup)
@@ -202,6 +217,20 @@ def summary_of(cycle: Cycle) -> CycleSummary:
         cycle.shift,
         dict(cycle.parameters),
     )
+
+
+def _telling(
+    loaded: LoadedRefinement, announce: Callable[[str, float | None], None]
+) -> Callable[[str, JointProgress], None]:
+    """Tells of the cycles of the reference alone."""
+    several = len(forms_of(loaded)) > 1
+
+    def tell(form: str, progress: JointProgress) -> None:
+        where = f" of {form}" if several else ""
+        text = f"{loaded.structures.names[0]}{where}, cycle {len(progress.cycles)}"
+        announce(text, _loss(progress.cycles[-1]))
+
+    return tell
 
 
 def _loss(cycle: Cycle) -> float:

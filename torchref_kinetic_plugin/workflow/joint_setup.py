@@ -1,4 +1,4 @@
-"""What a joint refinement needs: the refined reference, what moves in the intermediates, data and variables."""
+"""What a joint refinement needs: refined references, data and structures of each experiment, variables, restraints."""
 
 from __future__ import annotations
 
@@ -10,31 +10,23 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from torchref_kinetic_plugin.structures import AtomicStructure, ParameterMap, StructureSet
-from torchref_kinetic_plugin.structures.atoms import ResidueKey, cartesian_of
-from torchref_kinetic_plugin.structures.matching import same_atoms
-from torchref_kinetic_plugin.structures.moving import (
-    MovingResidues,
-    differing_residues,
-    like_reference,
-    own_atoms,
-    riding_hydrogens,
-    selected_residues,
-    surrounding_residues,
-)
-from torchref_kinetic_plugin.workflow.loading import LoadedRefinement, reference_occupancies
+from torchref_kinetic_plugin.structures import AtomicStructure, ParameterMap
+from torchref_kinetic_plugin.structures.matching import robust
+from torchref_kinetic_plugin.structures.moving import MovingResidues, riding_hydrogens
+from torchref_kinetic_plugin.structures.superposition import Superposition, superposed
+from torchref_kinetic_plugin.workflow.joint_forms import FormAtoms, form_atoms, forms_of
+from torchref_kinetic_plugin.workflow.loading import LoadedRefinement, first_occupancies
 
 if TYPE_CHECKING:
     from torchref_kinetic_plugin.bridge.shared_atoms import AtomValues
     from torchref_kinetic_plugin.plugins.series import SeriesOccupancies
-    from torchref_kinetic_plugin.refinement.atom_terms import AtomRestraints
     from torchref_kinetic_plugin.refinement.experiment import ExperimentData, Preparation
+    from torchref_kinetic_plugin.refinement.form_restraints import FormRestraints
     from torchref_kinetic_plugin.refinement.joint_objective import JointExperiment
     from torchref_kinetic_plugin.refinement.joint_progress import JointProgress
     from torchref_kinetic_plugin.refinement.joint_variables import JointVariables
+    from torchref_kinetic_plugin.refinement.sibling_terms import SiblingRestraint
 
-#: Pull of the differences at an atom, in standard deviations, from which its residue moves.
-_SIGNAL = 6.0
 #: Cycles of the reference alone.
 _REFERENCE_CYCLES = 3
 
@@ -48,10 +40,12 @@ class JointSetup:
 
     Attributes
     ----------
-    structures : StructureSet
-        The reference as refined, intermediates with what is their own; shares what is not.
+    forms : tuple of FormAtoms
+        The crystal forms, sorted by name; their rows stand one block after the other.
+    superpositions : tuple of Superposition
+        Of each form's reference on the mean of all.
     moving : tuple of MovingResidues
-        Of each intermediate.
+        Of each intermediate, the same in all forms.
     preparations : tuple of Preparation
         Of each experiment, at these structures.
     experiments : tuple of JointExperiment
@@ -60,20 +54,22 @@ class JointSetup:
         What moves.
     """
 
-    structures: StructureSet
+    forms: tuple[FormAtoms, ...]
+    superpositions: tuple[Superposition, ...]
     moving: tuple[MovingResidues, ...]
     preparations: tuple[Preparation, ...]
     experiments: tuple[JointExperiment, ...]
     variables: JointVariables
 
-    def present_structures(self) -> tuple[AtomicStructure, ...]:
-        """The structures at the variables' present values, each in its own cell."""
+    @property
+    def blocks(self) -> tuple[slice, ...]:
+        """Rows of each form."""
+        return tuple(self.experiments[form.experiments[0]].block for form in self.forms)
+
+    def present_structures(self) -> tuple[tuple[AtomicStructure, ...], ...]:
+        """The structures of each form at the variables' present values."""
         values = self.variables.values
-        crystal = self.preparations[0].model.data.crystal
-        found = []
-        for structure, rows in zip(self.structures, self.structures.parameters.rows, strict=True):
-            found.append(with_atom_values(structure, values, rows, crystal.orthogonalization))
-        return tuple(found)
+        return tuple(form.at(values.rows(block)) for form, block in zip(self.forms, self.blocks, strict=True))
 
     def present_preparations(self) -> tuple[Preparation, ...]:
         """The preparations with the structure factors of the present values."""
@@ -87,34 +83,52 @@ class JointSetup:
         return tuple(found)
 
 
-def refined_reference(
+def refined_references(
     loaded: LoadedRefinement,
-    data: ExperimentData,
+    data: Sequence[ExperimentData],
     *,
     device: str,
-    on_cycle: Callable[[JointProgress], None] | None = None,
-) -> AtomValues:
-    """Values of the first structure's atoms, refined against the references of an experiment."""
-    from torchref_kinetic_plugin.refinement.reference import refine_reference
+    on_cycle: Callable[[str, JointProgress], None] = lambda *_: None,
+) -> tuple[AtomValues, ...]:
+    """Values of the reference's atoms in each crystal form, refined against the references of its experiments.
 
-    structure = loaded.structures.structures[0]
-    return refine_reference(
-        data,
-        structure.to_gemmi(),
-        ~structure.atoms.hydrogen,
-        riding_hydrogens(structure),
-        cycles=min(_REFERENCE_CYCLES, loaded.file.refinement.cycles),
-        seed=loaded.file.refinement.seed,
-        restraint_files=loaded.file.structures.restraints,
-        device=device,
-        weights=atom_weights(loaded),
-        on_cycle=on_cycle,
-    ).values
+    ``on_cycle`` is told the form's name and where its reference stands. Where no dataset is of the reference alone (it
+    is a mixture before a temperature jump, and in static series there is none), it stays as given.
+    """
+    from torchref_kinetic_plugin.refinement.reference import given_values, refine_reference
+
+    found = []
+    for numbers in forms_of(loaded):
+        experiment = loaded.experiments[numbers[0]]
+        structure, name = experiment.structures.structures[0], experiment.settings.name
+
+        def report(progress: JointProgress, name: str = name) -> None:
+            on_cycle(name, progress)
+
+        pure = [data[number] for number in numbers if data[number].n_fixed]
+        if not pure:
+            found.append(given_values(data[numbers[0]], structure.to_gemmi()))
+            continue
+        found.append(
+            refine_reference(
+                pure,
+                structure.to_gemmi(),
+                ~structure.atoms.hydrogen,
+                riding_hydrogens(structure),
+                cycles=min(_REFERENCE_CYCLES, loaded.file.refinement.cycles),
+                seed=loaded.file.refinement.seed,
+                restraint_files=loaded.file.structures.restraints,
+                device=device,
+                weights=atom_weights(loaded),
+                on_cycle=report,
+            ).values
+        )
+    return tuple(found)
 
 
 def prepare_joint(
     loaded: LoadedRefinement,
-    values: AtomValues,
+    values: Sequence[AtomValues],
     data: Sequence[ExperimentData],
     provider: SeriesOccupancies,
     *,
@@ -126,8 +140,8 @@ def prepare_joint(
     ----------
     loaded : LoadedRefinement
         The file and what it names.
-    values : AtomValues
-        Of the first structure's atoms, refined.
+    values : sequence of AtomValues
+        Of each crystal form, of the first structure's atoms, refined.
     data : sequence of ExperimentData
         Of each experiment.
     provider : SeriesOccupancies
@@ -135,80 +149,128 @@ def prepare_joint(
     device : str
         Where to compute.
     """
+    from torchref_kinetic_plugin.bridge.shared_atoms import AtomValues
+    from torchref_kinetic_plugin.refinement.joint_variables import JointVariables, RowVariables
+
+    forms, moving = form_atoms(loaded, values, data, device=device)
+    made: dict[int, tuple[Preparation, JointExperiment]] = {}
+    first = 0
+    for form in forms:
+        block = slice(first, first + form.n_rows)
+        for number in form.experiments:
+            module, n_references = provider.modules_by_experiment[number], data[number].n_references
+            occupancies = first_occupancies(module, len(form.structures), n_references)
+            made[number] = _experiment(loaded, form, block, data[number], occupancies, device)
+        first = block.stop
+    preparations, experiments = zip(*(made[number] for number in range(len(data))), strict=True)
+    banks = [experiments[form.experiments[0]].bank for form in forms]
+    starts = [experiments[form.experiments[0]].block.start for form in forms]
+    placed = list(zip(forms, starts, strict=True))
+    rows = RowVariables(
+        np.concatenate([form.free + start for form, start in placed]),
+        np.concatenate([form.riding + start for form, start in placed]),
+        np.concatenate([form.parent + start for form, start in placed]),
+    )
+    start = AtomValues(
+        torch.cat([bank.start.xyz for bank in banks]),
+        torch.cat([bank.start.b for bank in banks]),
+        torch.cat([bank.start.u for bank in banks]),
+    )
+    variables = JointVariables(
+        rows,
+        start,
+        torch.cat([bank.anisotropic for bank in banks]),
+        provider,
+        [preparation.model for preparation in preparations],
+        refine_provider="kinetics" in loaded.file.refinement.refine,
+        refine_scale="scale" in loaded.file.refinement.refine,
+    )
+    return JointSetup(forms, tuple(_superpositions(forms)), moving, preparations, experiments, variables)
+
+
+def _experiment(
+    loaded: LoadedRefinement,
+    form: FormAtoms,
+    block: slice,
+    data: ExperimentData,
+    at_reference: NDArray[np.float64],
+    device: str,
+) -> tuple[Preparation, JointExperiment]:
+    """An experiment with the structures of its form."""
     from torchref_kinetic_plugin.bridge.shared_atoms import SharedAtomBank
     from torchref_kinetic_plugin.refinement.experiment import prepare_experiment
     from torchref_kinetic_plugin.refinement.joint_fit import validation_set
     from torchref_kinetic_plugin.refinement.joint_objective import JointExperiment
-    from torchref_kinetic_plugin.refinement.joint_variables import JointVariables, RowVariables
 
-    file = loaded.file
-    given = loaded.structures.structures
-    every = np.arange(len(given[0].atoms))
-    reference = with_atom_values(given[0], values, every, data[0].crystal.orthogonalization)
-    others = [follow(structure, given[0], reference) for structure in given[1:]]
-    moving = tuple(_moving(loaded, reference, others, data[0], device))
-    intermediates = [like_reference(s, reference, m.residues) for s, m in zip(others, moving, strict=True)]
-    structures = (reference, *intermediates)
-    own = [own_atoms(reference, ()), *(own_atoms(s, m.residues) for s, m in zip(intermediates, moving, strict=True))]
-    parameters = ParameterMap.by_own(structures, own)
-    together = replace(loaded.structures, structures=structures, parameters=parameters)
-    rows, free = _row_variables(together, own)
-    models = [structure.to_gemmi() for structure in structures]
-    preparations, experiments = [], []
-    moves = np.zeros(parameters.n_rows, dtype=np.bool_)
-    moves[free] = True
-    moves[rows[0]] = True
-    first = data[0].crystal.orthogonalization
-    for each, module in zip(data, provider.modules_by_experiment, strict=True):
-        at_reference = reference_occupancies(module, len(structures))
-        preparation = prepare_experiment(each, models, at_reference, device=device)
-        bank = SharedAtomBank(
-            models,
-            parameters.rows,
-            each.grid.hkl,
-            each.crystal,
-            moving=moves,
-            restraint_files=file.structures.restraints,
-            device=device,
-        )
-        train = preparation.model.work & ~validation_set(preparation.model.work, file.refinement.seed)
-        to_cell = torch.as_tensor(each.crystal.orthogonalization @ np.linalg.inv(first), device=device)
-        experiments.append(
-            JointExperiment(
-                preparation.model,
-                bank,
-                torch.as_tensor(preparation.absolute.mask_scale, device=device),
-                train,
-                None if each is data[0] else to_cell,
-            )
-        )
-        preparations.append(preparation)
-    bank = experiments[0].bank
-    variables = JointVariables(
-        RowVariables(free, *rows),
-        bank.start,
-        bank.anisotropic,
-        provider,
-        [preparation.model for preparation in preparations],
-        refine_provider="kinetics" in file.refinement.refine,
-        refine_scale="scale" in file.refinement.refine,
+    models = [structure.to_gemmi() for structure in form.structures]
+    preparation = prepare_experiment(data, models, at_reference, device=device)
+    bank = SharedAtomBank(
+        models,
+        form.structures.parameters.rows,
+        data.grid.hkl,
+        data.crystal,
+        moving=form.moves,
+        restraint_files=loaded.file.structures.restraints,
+        device=device,
     )
-    return JointSetup(together, moving, tuple(preparations), tuple(experiments), variables)
+    train = preparation.model.work & ~validation_set(preparation.model.work, loaded.file.refinement.seed)
+    mask_scale = torch.as_tensor(preparation.absolute.mask_scale, device=device)
+    # The experiment that gives the frame is in it already.
+    frame, own = form.crystal.orthogonalization, data.crystal.orthogonalization
+    same = data.name == form.name
+    to_cell = None if same else torch.as_tensor(own @ np.linalg.inv(frame), device=device)
+    return preparation, JointExperiment(preparation.model, bank, mask_scale, train, to_cell, block)
 
 
-def restraints_of(loaded: LoadedRefinement, setup: JointSetup) -> AtomRestraints:
+def _superpositions(forms: Sequence[FormAtoms]) -> list[Superposition]:
+    """Of the references of all forms on their mean, by the atoms that all have, neither hydrogens nor waters."""
+    if len(forms) == 1:
+        return [Superposition(np.eye(3), np.zeros(3), 0.0)]
+    tables = [form.structures.structures[0].atoms for form in forms]
+    common = [
+        key
+        for key, place in tables[0].index.items()
+        if robust(tables[0])[place] and all(key in other.index for other in tables)
+    ]
+    return superposed([table.xyz[[table.index[key] for key in common]] for table in tables])
+
+
+def restraints_of(loaded: LoadedRefinement, setup: JointSetup) -> FormRestraints:
     """Restraints of what moves."""
     from torchref_kinetic_plugin.bridge.row_restraints import RowRestraints
     from torchref_kinetic_plugin.refinement.atom_terms import AtomRestraints
+    from torchref_kinetic_plugin.refinement.form_restraints import FormRestraints
 
-    bank = setup.experiments[0].bank
-    return AtomRestraints(
-        RowRestraints(bank),
-        setup.variables.rows.free,
-        *reference_values(setup.structures.parameters, bank.start),
-        bank.anisotropic,
-        weights=atom_weights(loaded),
-    )
+    weights = atom_weights(loaded)
+    own, anchors, known = [], [], []
+    for form in setup.forms:
+        bank = setup.experiments[form.experiments[0]].bank
+        anchor, has_anchor = reference_values(form.structures.parameters, bank.start)
+        own.append(
+            AtomRestraints(RowRestraints(bank), form.free, anchor, has_anchor, bank.anisotropic, weights=weights)
+        )
+        anchors.append(anchor.xyz)
+        known.append(has_anchor)
+    siblings = _siblings(setup, torch.cat(anchors), known, weights["siblings"]) if len(setup.forms) > 1 else None
+    return FormRestraints(tuple(own), setup.blocks, siblings)
+
+
+def _siblings(
+    setup: JointSetup, anchor: torch.Tensor, known: Sequence[Flags], weight: float
+) -> SiblingRestraint | None:
+    """Restraint of what the intermediates' atoms do in all forms that have them."""
+    from torchref_kinetic_plugin.refinement.sibling_terms import SiblingRestraint
+
+    places: dict[tuple[int, object], list[int]] = {}
+    for number, (form, block, has_anchor) in enumerate(zip(setup.forms, setup.blocks, known, strict=True)):
+        keys, moves = form.structures.parameters.row_keys(), np.zeros(form.n_rows, dtype=np.bool_)
+        moves[form.free] = has_anchor[form.free]
+        for structure, rows in enumerate(form.structures.parameters.rows):
+            for row in rows[moves[rows]].tolist():
+                own = places.setdefault((structure, keys[row]), [-1] * len(setup.forms))
+                own[number] = block.start + row
+    rows = np.array(list(places.values()), dtype=np.int64).reshape(-1, len(setup.forms)).T
+    return SiblingRestraint(rows, anchor, [each.rotation for each in setup.superpositions], weight=weight)
 
 
 def reference_values(parameters: ParameterMap, start: AtomValues) -> tuple[AtomValues, Flags]:
@@ -223,93 +285,10 @@ def reference_values(parameters: ParameterMap, start: AtomValues) -> tuple[AtomV
 def atom_weights(loaded: LoadedRefinement) -> dict[str, float]:
     """Weights of the atoms' terms beside data of weight 1."""
     weights = loaded.file.weights
-    groups = {"geometry": weights.geometry, "adp": weights.adp, "similarity": weights.similarity}
+    groups = {
+        "geometry": weights.geometry,
+        "adp": weights.adp,
+        "similarity": weights.similarity,
+        "siblings": weights.siblings,
+    }
     return {name: weight / weights.data for name, weight in groups.items()}
-
-
-def follow(structure: AtomicStructure, before: AtomicStructure, after: AtomicStructure) -> AtomicStructure:
-    """A structure with the shifts that the reference made, so that its differences to the reference stay."""
-    here, there = same_atoms(structure.atoms, before.atoms)
-    xyz, b = cartesian_of(structure.atoms.fractional, structure.cell), structure.atoms.b_iso.copy()
-    shift = after.atoms.fractional[there] - before.atoms.fractional[there]
-    xyz[here] += cartesian_of(shift, structure.cell) - cartesian_of(np.zeros((1, 3)), structure.cell)
-    b[here] *= after.atoms.b_iso[there] / np.maximum(before.atoms.b_iso[there], 1e-3)
-    u = structure.atoms.u.copy()
-    u[here] += after.atoms.u[there] - before.atoms.u[there]
-    u[~structure.atoms.anisotropic] = 0.0
-    return structure.with_values(xyz=xyz, b_iso=b, u=u)
-
-
-def with_atom_values(
-    structure: AtomicStructure, values: AtomValues, rows: NDArray[np.int64], orthogonalization: NDArray[np.float64]
-) -> AtomicStructure:
-    """A structure at the values of its rows, which are in the data's cell."""
-    taken = torch.tensor(rows)
-    fractional = values.xyz[taken].detach().cpu().numpy() @ np.linalg.inv(orthogonalization).T
-    anisotropic = structure.atoms.anisotropic
-    u = np.where(anisotropic[:, None], values.u[taken].detach().cpu().numpy(), 0.0)
-    equivalent = 8.0 * np.pi**2 * u[:, :3].mean(axis=1)
-    b = np.where(anisotropic, equivalent, values.b[taken].detach().cpu().numpy())
-    return structure.with_values(xyz=cartesian_of(fractional, structure.cell), b_iso=b, u=u)
-
-
-def _moving(
-    loaded: LoadedRefinement,
-    reference: AtomicStructure,
-    others: Sequence[AtomicStructure],
-    data: ExperimentData,
-    device: str,
-) -> list[MovingResidues]:
-    chosen = loaded.file.structures.moving
-    signal: frozenset[ResidueKey] = frozenset()
-    if not all(each.name in chosen for each in others):
-        signal = _signal(reference, data, device)
-    found = []
-    for structure in others:
-        if structure.name in chosen:
-            selected = selected_residues(structure, chosen[structure.name])
-            found.append(MovingResidues(structure.name, selected, frozenset(), frozenset()))
-            continue
-        differing = differing_residues(structure, reference)
-        around = surrounding_residues(structure, reference, differing)
-        found.append(MovingResidues(structure.name, differing, signal - differing, around - signal))
-    return found
-
-
-def _signal(reference: AtomicStructure, data: ExperimentData, device: str) -> frozenset[ResidueKey]:
-    """Residues that the differences of the data point at."""
-    from torchref_kinetic_plugin.bridge.shared_atoms import SharedAtomBank
-    from torchref_kinetic_plugin.refinement.difference_signal import difference_signal
-    from torchref_kinetic_plugin.refinement.error_model import settle_error_model
-    from torchref_kinetic_plugin.refinement.experiment import prepare_experiment
-
-    model = prepare_experiment(data, [reference.to_gemmi()], np.ones(1), device=device).model
-    settle_error_model(model, torch.ones(1, model.n_timepoints, dtype=torch.float64))
-    n = len(reference.atoms)
-    bank = SharedAtomBank(
-        [reference.to_gemmi()],
-        [np.arange(n)],
-        data.grid.hkl,
-        data.crystal,
-        moving=np.ones(n, dtype=bool),
-        device=device,
-    )
-    pull = difference_signal(model, bank).max(axis=0)
-    counting = (pull > _SIGNAL) & ~reference.atoms.hydrogen & ~reference.atoms.water
-    return frozenset(reference.atoms.residues[place] for place in np.flatnonzero(counting).tolist())
-
-
-def _row_variables(
-    structures: StructureSet, own: Sequence[Flags]
-) -> tuple[tuple[NDArray[np.int64], NDArray[np.int64]], NDArray[np.int64]]:
-    """Rows of hydrogens that ride with the rows of their parents, and rows that move on their own."""
-    free: dict[int, None] = {}
-    riding: dict[int, int] = {}
-    for structure, rows, mine in zip(structures, structures.parameters.rows, own, strict=True):
-        hydrogens, parents = riding_hydrogens(structure)
-        riding |= {
-            int(rows[h]): int(rows[p]) for h, p in zip(hydrogens.tolist(), parents.tolist(), strict=True) if mine[h]
-        }
-        free |= dict.fromkeys(rows[mine & ~structure.atoms.hydrogen].tolist())
-    pairs = np.array(sorted(riding.items()), dtype=np.int64).reshape(-1, 2)
-    return (pairs[:, 0], pairs[:, 1]), np.array(sorted(free), dtype=np.int64)

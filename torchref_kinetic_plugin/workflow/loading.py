@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,9 +35,11 @@ from torchref_kinetic_plugin.reflections import (
     read_observations,
 )
 from torchref_kinetic_plugin.structures import LoadingOptions, StructureSet, load_altlocs, load_files, load_models
+from torchref_kinetic_plugin.workflow.experiment_structures import structures_in_cell
 
 if TYPE_CHECKING:
     from torchref_kinetic_plugin.plugins.series import SeriesOccupancies
+    from torchref_kinetic_plugin.refinement.experiment import ExperimentData
 
 #: Called with what is being done, in words.
 Announce = Callable[[str], None]
@@ -61,6 +64,8 @@ class LoadedExperiment:
         All of them on one list of reflections.
     indexing : tuple of IndexingReport
         Each but the first against the first.
+    structures : StructureSet
+        In the cell of the data; names and order are the common ones.
     """
 
     settings: Experiment
@@ -69,6 +74,7 @@ class LoadedExperiment:
     free_set: FreeSet
     grid: Grid
     indexing: tuple[IndexingReport, ...]
+    structures: StructureSet
 
     @property
     def n_references(self) -> int:
@@ -78,8 +84,25 @@ class LoadedExperiment:
     @property
     def schedule(self) -> ExperimentSchedule:
         """What a provider learns of it."""
-        times = tuple(point.time_s for point in self.settings.timepoints)
+        times = (*([-math.inf] * self.n_references if self.references_move else []), *self.times)
         return schedule_of(self.settings, times, self.settings.time_unit)
+
+    @property
+    def times(self) -> tuple[float, ...]:
+        """(N,) delays of the timepoints, s."""
+        return tuple(point.time_s for point in self.settings.timepoints)
+
+    @property
+    def references_move(self) -> bool:
+        """Whether references are a mixture that depends on what is refined: the state before a temperature jump."""
+        return self.settings.temperature_before is not None
+
+    @property
+    def data(self) -> ExperimentData:
+        """What was measured, as a refinement takes it."""
+        from torchref_kinetic_plugin.refinement.experiment import ExperimentData
+
+        return ExperimentData(self.settings.name, self.names, self.times, self.grid, self.references_move)
 
 
 @final
@@ -92,7 +115,7 @@ class LoadedRefinement:
     file : RefinementFile
         The file itself.
     structures : StructureSet
-        Checked against each other.
+        The common ones, in their own cell, checked against each other.
     experiments : tuple of LoadedExperiment
         In the order of the file.
     plugins : PluginManager
@@ -124,6 +147,9 @@ class LoadedRefinement:
         """What was found on loading and a user should know, one sentence each."""
         found = [str(finding) for finding in self.structures.report.warnings]
         for experiment in self.experiments:
+            if experiment.settings.states:
+                own = experiment.structures.report.warnings
+                found += [f"{experiment.settings.name}: {finding}" for finding in own]
             found += [change.text for change in experiment.grid.cell_changes if change.text]
         return found
 
@@ -166,7 +192,7 @@ def load_refinement(
     experiments = []
     for experiment in file.experiments:
         announce(f"reading {len(experiment.references) + len(experiment.timepoints)} datasets of {experiment.name}")
-        experiments.append(load_experiment(file, experiment))
+        experiments.append(load_experiment(file, experiment, structures))
     return LoadedRefinement(file, structures, tuple(experiments), manager, settings)
 
 
@@ -179,6 +205,13 @@ def section_problems(manager: PluginManager, name: str, section: Mapping[str, An
     except KineticsError as error:
         return [Problem(name, str(error))]
     return []
+
+
+def loading_options(section: StructuresSection, *, needed: bool) -> LoadingOptions:
+    """What structures are checked against, as a section says."""
+    return LoadingOptions(
+        restraints=section.restraints, known_residues=section.known_residues, restraints_needed=needed
+    )
 
 
 def schedule_of(condition: ExperimentCondition, times: Sequence[float], time_unit: str) -> ExperimentSchedule:
@@ -209,9 +242,7 @@ def load_structures_of(section: StructuresSection, *, needed: bool) -> Structure
     InputError
         With everything that is wrong with them.
     """
-    options = LoadingOptions(
-        restraints=section.restraints, known_residues=section.known_residues, restraints_needed=needed
-    )
+    options = loading_options(section, needed=needed)
     if section.states is not None:
         found = load_files({state.name: state.file for state in section.states}, options)
     elif section.models is not None:
@@ -227,13 +258,13 @@ def load_structures_of(section: StructuresSection, *, needed: bool) -> Structure
     return found.superposed() if section.superpose else found
 
 
-def load_experiment(file: RefinementFile, experiment: Experiment) -> LoadedExperiment:
-    """Read the datasets of an experiment, give them one free set and one list of reflections.
+def load_experiment(file: RefinementFile, experiment: Experiment, common: StructureSet) -> LoadedExperiment:
+    """Read the datasets of an experiment, give them one free set and one list of reflections, and it its structures.
 
     Raises
     ------
     InputError
-        For a file that cannot be read, another crystal, or too few reflections.
+        For a file that cannot be read, another crystal, too few reflections, or structures that do not fit the data.
     """
     limits = file.refinement.d_min, file.refinement.d_max
     observations = []
@@ -259,6 +290,14 @@ def load_experiment(file: RefinementFile, experiment: Experiment) -> LoadedExper
         free_set,
         grid,
         indexing,
+        structures_in_cell(
+            experiment,
+            common,
+            grid.cell,
+            grid.spacegroup,
+            loading_options(file.structures, needed="structures" in file.refinement.refine),
+            superpose=file.structures.superpose,
+        ),
     )
 
 
@@ -267,6 +306,13 @@ def reference_occupancies(module: Any, n_structures: int) -> NDArray[np.float64]
     if isinstance(module, KnowsReference):
         return np.asarray(module.reference_occupancies().detach().cpu().numpy(), dtype=np.float64)
     return np.asarray(np.eye(n_structures)[0])
+
+
+def first_occupancies(module: Any, n_structures: int, n_references: int) -> NDArray[np.float64]:
+    """Occupancies (K,) of an experiment's first dataset at the provider's present parameters; that sets the scale."""
+    if n_references:
+        return reference_occupancies(module, n_structures)
+    return np.asarray(module()[:, 0].detach().cpu().numpy(), dtype=np.float64)
 
 
 def refuse_other_indexing(experiment: LoadedExperiment) -> None:
@@ -289,6 +335,7 @@ def input_files(loaded: LoadedRefinement) -> list[Path]:
     files += [section.file] if section.file is not None else []
     files += list(section.restraints)
     for experiment in loaded.file.experiments:
+        files += [state.file for state in experiment.states]
         files += [dataset.file for dataset in (*experiment.references, *experiment.timepoints)]
     return list(dict.fromkeys(files))
 

@@ -24,6 +24,7 @@ def write_plots(run: Refinement, result: RefinementResult, directory: Path) -> N
         When one cannot be written.
     """
     from torchref_kinetic_plugin.occupancies import occupancies_kinetics
+    from torchref_kinetic_plugin.occupancies.law_figures import plot_rate_laws
 
     directory.mkdir(exist_ok=True)
     for name, module in zip(run.provider.names, run.provider.modules_by_experiment, strict=True):
@@ -34,7 +35,15 @@ def write_plots(run: Refinement, result: RefinementResult, directory: Path) -> N
             else:
                 save(occupancy_result_figure(result, name), directory / f"{name}_occupancies{suffix}")
             save(agreement_figure(result, name), directory / f"{name}_agreement{suffix}")
+    kinetic = {
+        name: module
+        for name, module in zip(run.provider.names, run.provider.modules_by_experiment, strict=True)
+        if isinstance(module, occupancies_kinetics) and module.joint.laws
+    }
     for suffix in (".png", ".svg"):
+        if kinetic:
+            covariance = None if run.uncertainty is None else run.uncertainty.covariance
+            plot_rate_laws(kinetic, directory / f"rate_laws{suffix}", covariance=covariance)
         if result.cycles:
             save(history_figure(result), directory / f"history{suffix}")
         if result.shifts:

@@ -18,8 +18,8 @@ from torchref_kinetic_plugin.results import CycleSummary, DatasetStatistics, Ref
 from torchref_kinetic_plugin.workflow.assembling import assemble, statistics_of
 from torchref_kinetic_plugin.workflow.loading import (
     LoadedRefinement,
+    first_occupancies,
     load_refinement,
-    reference_occupancies,
     refuse_other_indexing,
 )
 from torchref_kinetic_plugin.workflow.sections import write_sections
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from torchref_kinetic_plugin.plugins.series import SeriesOccupancies
     from torchref_kinetic_plugin.refinement.experiment import ExperimentModel, Preparation
     from torchref_kinetic_plugin.refinement.kinetic_fit import Iteration, KineticFit
+    from torchref_kinetic_plugin.refinement.uncertainty import Uncertainty
     from torchref_kinetic_plugin.workflow.joint import JointOutcome
     from torchref_kinetic_plugin.workflow.joint_setup import JointSetup
 
@@ -72,6 +73,8 @@ class Refinement:
         None before the fit.
     joint : JointOutcome or None
         Where structures were refined as well.
+    uncertainty : Uncertainty or None
+        What the data leave open; None before the fit.
     """
 
     loaded: LoadedRefinement
@@ -79,6 +82,7 @@ class Refinement:
     preparations: tuple[Preparation, ...]
     fit: KineticFit | None = None
     joint: JointOutcome | None = None
+    uncertainty: Uncertainty | None = None
 
     @property
     def models(self) -> list[ExperimentModel]:
@@ -190,7 +194,7 @@ def prepare(
     InputError
         For a provider that does not fit structures or experiments, or data that cannot be scaled.
     """
-    from torchref_kinetic_plugin.refinement.experiment import ExperimentData, prepare_experiment
+    from torchref_kinetic_plugin.refinement.experiment import prepare_experiment
 
     for experiment in loaded.experiments:
         refuse_other_indexing(experiment)
@@ -198,12 +202,11 @@ def prepare(
     preparations = []
     for experiment, module in zip(loaded.experiments, provider.modules_by_experiment, strict=True):
         on_progress(Progress(f"structure factors and scales of {experiment.settings.name}"))
-        data = ExperimentData(experiment.settings.name, experiment.names, experiment.schedule.times, experiment.grid)
         preparations.append(
             prepare_experiment(
-                data,
-                [structure.to_gemmi() for structure in loaded.structures],
-                reference_occupancies(module, len(loaded.structures)),
+                experiment.data,
+                [structure.to_gemmi() for structure in experiment.structures],
+                first_occupancies(module, len(loaded.structures), experiment.n_references),
                 device=device,
             )
         )
@@ -218,6 +221,7 @@ def _fitted(
 ) -> tuple[Refinement, RefinementResult]:
     from torchref_kinetic_plugin.refinement.estimates import ProviderParameters
     from torchref_kinetic_plugin.refinement.kinetic_fit import fit_kinetics
+    from torchref_kinetic_plugin.refinement.uncertainty import estimate_uncertainty
 
     file = run.loaded.file
     start = ProviderParameters(run.provider).values()
@@ -239,8 +243,8 @@ def _fitted(
         refine_scale="scale" in file.refinement.refine,
         on_iteration=report,
     )
-    run = replace(run, fit=fit)
     on_progress(Progress("standard errors"))
+    run = replace(run, fit=fit, uncertainty=estimate_uncertainty(run.models, run.provider))
     after = statistics_of(run.models, run.provider, cycle=1)
     return run, assemble(run, fit, start, [*before, *after], begun)
 
@@ -255,6 +259,7 @@ def _refined_together(
     on_progress: Callable[[Progress], None],
 ) -> tuple[Refinement, RefinementResult]:
     from torchref_kinetic_plugin.refinement.estimates import ProviderParameters
+    from torchref_kinetic_plugin.refinement.uncertainty import estimate_uncertainty
     from torchref_kinetic_plugin.workflow.joint import refine_together
 
     start = ProviderParameters(run.provider).values()
@@ -277,6 +282,7 @@ def _refined_together(
         on_cycle=finished,
     )
     run = replace(run, preparations=outcome.setup.present_preparations(), fit=outcome.fit.kinetics, joint=outcome)
+    run = replace(run, uncertainty=estimate_uncertainty(run.models, run.provider, lost=outcome.freedom.lost))
     last = len(outcome.fit.progress.cycles) + 1
     after = statistics_of(run.models, run.provider, cycle=last)
     result = assemble(run, outcome.fit.kinetics, start, [*before, *outcome.statistics, *after], begun, outcome)

@@ -36,7 +36,9 @@ def test_a_file_of_the_least_has_these_defaults(write, directory):
         "starts": 4,
         "free_fraction": 0.05,
     }
-    assert found.weights.model_dump() == dict.fromkeys(("data", "geometry", "adp", "similarity", "occupancy"), 1.0)
+    assert found.weights.model_dump() == dict.fromkeys(
+        ("data", "geometry", "adp", "similarity", "siblings", "occupancy"), 1.0
+    )
     assert found.output == OutputSection(directory=directory / "refined")
     assert (found.output.maps, found.output.plots) == (True, True)
     assert (found.structures.superpose, found.structures.cell_tolerance) == (False, 0.01)

@@ -131,6 +131,21 @@ GOOD = f'[[experiment]]\nreferences = ["dark.mtz"]\ntimepoints = [{POINT}]\n'
             "named more than once: t1.mtz (references[1], timepoints[1]); a dataset counts once",
         ),
         (
+            f'{GOOD}{GOOD}states = [{{name = "I1", file = "i1.pdb"}}, {{name = "I11", file = "i1.pdb"}}]',
+            "",
+            "experiment[2].states[2].name: unknown structure 'I11' (did you mean 'I1'?); allowed: dark, I1",
+        ),
+        (
+            f'{GOOD}states = [{{name = "I1", file = "i1.pdb"}}, {{name = "I1", file = "dark.pdb"}}]',
+            "experiment[1].states",
+            "the structure I1 is there twice; each has one file in an experiment",
+        ),
+        (
+            f'{GOOD}states = [{{name = "I1", file = "i.pdb"}}]',
+            "experiment[1].states[1].file",
+            "'i.pdb': there is no such file (did you mean 'i1.pdb'?)",
+        ),
+        (
             '[[experiment]]\nreferences = ["dark.mtz"]\ntimepoints = [{time = "1 ns", file = "t1.mtz", name = "a"}, '
             '{time = "2 ns", file = "t2.mtz", name = "a"}]',
             "experiment[1].timepoints",

@@ -156,7 +156,8 @@ def test_what_goes_with_structures(write, line, place, message):
         (
             "[weights]\ngeomtry = 1.0",
             "weights.geomtry",
-            "unknown key 'geomtry' (did you mean 'geometry'?); allowed: data, geometry, adp, similarity, occupancy",
+            "unknown key 'geomtry' (did you mean 'geometry'?); allowed: data, geometry, adp, similarity, siblings, "
+            "occupancy",
         ),
         ("[output]\nmaps = 1", "output.maps", "1: true or false is wanted, without quotes"),
         ('[output]\nplots = "no"', "output.plots", "'no': true or false is wanted, without quotes"),

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from torchref_kinetic_plugin.refinement.experiment import ExperimentData
 from torchref_kinetic_plugin.structures import load_files
 from torchref_kinetic_plugin.workflow.joint_setup import prepare_joint
 from torchref_kinetic_plugin.workflow.loading import load_refinement
@@ -16,17 +15,14 @@ def loaded(d_min=3.0, **overrides):
 
 
 def data_of(refinement):
-    return [
-        ExperimentData(each.settings.name, each.names, each.schedule.times, each.grid)
-        for each in refinement.experiments
-    ]
+    return [each.data for each in refinement.experiments]
 
 
 def setup(d_min=3.0, *, device="cpu", **overrides):
     """File, setup and provider; the reference as given."""
     refinement = loaded(d_min, **overrides)
     provider, data = refinement.build_provider(), data_of(refinement)
-    return refinement, prepare_joint(refinement, reference_values(refinement, data[0]), data, provider, device=device)
+    return refinement, prepare_joint(refinement, [reference_values(refinement, data[0])], data, provider, device=device)
 
 
 def reference_values(refinement, data):

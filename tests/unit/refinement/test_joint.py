@@ -21,7 +21,7 @@ from torchref_kinetic_plugin.workflow.joint_setup import restraints_of
 def joint():
     refinement, made = setup()
     restraints = restraints_of(refinement, made)
-    restraints.width = 0.2
+    restraints.set_widths((0.2,))
     with one_thread():
         fit_kinetics([each.model for each in made.experiments], made.variables.provider)
     return refinement, made, restraints
@@ -80,7 +80,9 @@ def test_weights_are_factors_of_their_terms(joint):
     free = made.variables.rows.free
     known = np.ones(bank.n_rows, dtype=bool)
     plain, weighted = (
-        AtomRestraints(restraints.geometry, free, bank.start, known, bank.anisotropic, width=0.2, weights=weights)
+        AtomRestraints(
+            restraints.forms[0].geometry, free, bank.start, known, bank.anisotropic, width=0.2, weights=weights
+        )
         for weights in (None, {"geometry": 3.0, "similarity": 0.5})
     )
     moved = made.variables.atom_values(torch.from_numpy(made.variables.get() + 0.05))
@@ -142,9 +144,9 @@ def test_resuming_between_cycles_changes_no_bit(monkeypatch):
 
 def test_two_cycles_bring_the_intermediates_closer_to_the_truth(joint):
     refinement, made, restraints = joint
-    before = {s.name: s for s in made.present_structures()}
+    before = {s.name: s for s in made.present_structures()[0]}
     refine_jointly(made.experiments, made.variables, restraints, cycles=2, n_starts=1)
-    for structure in made.present_structures()[1:]:
+    for structure in made.present_structures()[0][1:]:
         true, dark = truth(structure.name).atoms, truth("dark").atoms
         moved = [key for key, place in true.index.items() if key in dark.index and _far(true, dark, key)]
         error, start = (
