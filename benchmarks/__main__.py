@@ -13,7 +13,7 @@ from itertools import chain
 
 import torch
 
-from benchmarks import data_terms, grid, joint_step, kinetic_fit, occupancies
+from benchmarks import data_terms, grid, joint_cells, joint_step, kinetic_fit, occupancies
 
 
 def main() -> None:
@@ -31,6 +31,7 @@ def main() -> None:
         print("|---|---|---|---|---|")
         _show(data_terms.rows(long=long))
         _show(joint_step.rows())
+        _show(joint_cells.rows())
         if long:
             _show(chain(kinetic_fit.rows(), grid.rows()))
 

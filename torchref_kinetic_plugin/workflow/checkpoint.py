@@ -36,6 +36,8 @@ class Checkpoint:
         File to the SHA-256 of its content, likewise.
     references : tuple of AtomValues
         The refined reference of each crystal form.
+    scales : tuple of pair of Tensor
+        Of each experiment, `JointSetup.absolute_scales`.
     progress : JointProgress
         Cycles done, and the state after them.
     statistics : tuple of DatasetStatistics
@@ -45,6 +47,7 @@ class Checkpoint:
     settings: str
     inputs: dict[str, str]
     references: tuple[AtomValues, ...]
+    scales: tuple[tuple[torch.Tensor, torch.Tensor], ...]
     progress: JointProgress
     statistics: tuple[DatasetStatistics, ...]
 
@@ -63,6 +66,7 @@ def write_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
         "settings": checkpoint.settings,
         "inputs": checkpoint.inputs,
         "references": [[each.xyz, each.b, each.u] for each in checkpoint.references],
+        "scales": [list(pair) for pair in checkpoint.scales],
         "cycles": [dataclasses.asdict(cycle) for cycle in progress.cycles],
         "state": _packed(progress.state),
         "best": _packed(progress.best),
@@ -113,9 +117,9 @@ def read_checkpoint(directory: Path, settings: str, inputs: dict[str, str]) -> C
         content["finished"],
     )
     statistics = tuple(DatasetStatistics(**row) for row in content["statistics"])
-    return Checkpoint(
-        settings, inputs, tuple(AtomValues(*each) for each in content["references"]), progress, statistics
-    )
+    references = tuple(AtomValues(*each) for each in content["references"])
+    scales = tuple((base, mask) for base, mask in content["scales"])
+    return Checkpoint(settings, inputs, references, scales, progress, statistics)
 
 
 def _packed(state: Any) -> dict[str, Any]:

@@ -32,7 +32,8 @@ FULL = {
         '[[experiment]]\nname = "298K"\ntemperature = 298\nreferences = ["dark.mtz", {file = "dark2.mtz", '
         'columns = {F = "F obs"}}]\ntimepoints = [{time = "1 µs", file = "t1.mtz"}, {time = "1 µs", file = "t2.mtz", '
         'free_value = 1}]\ncolumns = {F = "F-obs(+)", SIGF = "SIGF"}\nfree_value = 0\n'
-        '[[experiment]]\nreferences = ["dark.mtz"]\ntimepoints = [{time = "inf", file = "t3.mtz", name = "last"}]'
+        '[[experiment]]\nreferences = ["dark.mtz"]\ntimepoints = [{time = "inf", file = "t3.mtz", name = "last"}]\n'
+        'states = [{name = "I1", file = "i1.pdb"}]'
     ),
     "kinetics": (
         '[kinetics]\nscheme = "A->B"\nlight_activated = true\nactivation = 1e-7\ncount = 3\nlimit = -inf\n'
