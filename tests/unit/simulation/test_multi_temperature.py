@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 
 from example_data.multi_temperature.make_example import HERE, RECIPE, write_data
 from example_data.structures import atoms_of, positions, rms
-from torchref_kinetic_plugin.config import read_simulation_file
+from torchref_kinetic_plugin.config import read_refinement_file, read_simulation_file
 from torchref_kinetic_plugin.plugins import PluginManager
 from torchref_kinetic_plugin.scheme import parse_rate, parse_time
 from torchref_kinetic_plugin.simulation import read_truth
@@ -113,7 +113,8 @@ def test_the_refinement_file_names_what_is_here_and_starts_away_from_the_truth(t
         start, true = (parse_rate(each["rate_constants"][step]) for each in (kinetics, known))
         assert abs(math.log(start / true)) == pytest.approx(math.log(3.0))
         assert abs(kinetics["activation_enthalpies"][step] - known["activation_enthalpies"][step]) == 20.0
-    PluginManager().provider("kinetics").read_settings(kinetics)
+    file = read_refinement_file(HERE / "refinement.toml")
+    PluginManager().provider("kinetics").read_settings(file.provider_section)
 
 
 def test_the_crystal_expands_and_its_molecules_do_not():
