@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,7 +25,6 @@ from torchref_kinetic_plugin.scheme import format_time, seconds_per
 
 if TYPE_CHECKING:
     from torchref_kinetic_plugin.occupancies.kinetic import occupancies_kinetics
-    from torchref_kinetic_plugin.occupancies.multiexperiment import occupancies_kinetics_multiexperiment
     from torchref_kinetic_plugin.occupancies.unrestrained import occupancy_unrestrained
 
 Path = str | os.PathLike[str]
@@ -63,35 +63,36 @@ def plot_kinetic_occupancies(
 
 
 def plot_experiments(
-    model: occupancies_kinetics_multiexperiment,
+    models: Mapping[str, occupancies_kinetics],
     path: Path,
     *,
-    log_scale: bool,
-    kinetic_states: bool,
-    figsize: tuple[float, float] | None,
-    title: str | None,
+    log_scale: bool = True,
+    kinetic_states: bool = False,
+    figsize: tuple[float, float] | None = None,
+    title: str | None = None,
 ) -> None:
-    """Plot all experiments on a common page."""
+    """Plot all experiments of one joint model, by name, on a common page."""
+    first = next(iter(models.values()))
+    title = title or first.scheme.chart.text
     side = []
-    for name, single in zip(model.names, model.models, strict=True):
+    for name, single in models.items():
         side += [name, *(f"  {entry}" for entry in _side_panel(single)), ""]
-    static = all(bool((single.time == math.inf).all()) for single in model.models)
-    if static and len({single.condition.temperature for single in model.models} - {None}) == len(model.models) > 1:
+    static = all(bool((single.time == math.inf).all()) for single in models.values())
+    if static and len({single.condition.temperature for single in models.values()} - {None}) == len(models) > 1:
         from torchref_kinetic_plugin.occupancies import law_figures
 
         law_figures.plot_static(
-            model, path, kinetic_states=kinetic_states, figsize=figsize, title=title, side_panel=_constants(model)
+            models, path, kinetic_states=kinetic_states, figsize=figsize, title=title, side_panel=_constants(first)
         )
         return
     rows = [
-        (name, _courses(single, log_scale=log_scale, kinetic_states=kinetic_states))
-        for name, single in zip(model.names, model.models, strict=True)
+        (name, _courses(single, log_scale=log_scale, kinetic_states=kinetic_states)) for name, single in models.items()
     ]
     figure = occupancy_figure(
         rows,
         figsize=figsize or (10.0, 3.0 * len(rows) + 1.0),
-        title=title or model.flow_chart,
-        time_unit=model.models[0].time_unit,
+        title=title,
+        time_unit=first.time_unit,
         side_panel=side,
         ylabel="population" if kinetic_states else "occupancy",
     )
@@ -174,7 +175,7 @@ def _side_panel(model: occupancies_kinetics) -> list[str]:
     return lines
 
 
-def _constants(model: occupancies_kinetics_multiexperiment) -> list[str]:
+def _constants(model: occupancies_kinetics) -> list[str]:
     """Equilibrium constants at the reference temperature and enthalpies of reaction, one a line."""
     equilibria = model.joint.equilibria
     if equilibria is None:

@@ -20,7 +20,6 @@ from torchref_kinetic_plugin.scheme import seconds_per
 if TYPE_CHECKING:
     from torchref_kinetic_plugin.kinetics.rate_laws import TransitionLaw
     from torchref_kinetic_plugin.occupancies.kinetic import occupancies_kinetics
-    from torchref_kinetic_plugin.occupancies.multiexperiment import occupancies_kinetics_multiexperiment
 
 Floats = NDArray[np.float64]
 #: A rate constant with its 95 % interval, by experiment and by transition.
@@ -142,26 +141,27 @@ def _factors(fit: SecondOrderFit, values: list[Tensor], covariance: Floats | Non
 
 
 def plot_static(
-    model: occupancies_kinetics_multiexperiment,
+    models: Mapping[str, occupancies_kinetics],
     path: str | os.PathLike[str],
     *,
     kinetic_states: bool,
     figsize: tuple[float, float] | None,
-    title: str | None,
+    title: str,
     side_panel: list[str],
 ) -> None:
     """Draw occupancies (or populations) at infinite time against temperature."""
-    temperatures = np.array([each.condition.temperature for each in model.models], dtype=np.float64)
-    first = model.models[0]
+    temperatures = np.array([each.condition.temperature for each in models.values()], dtype=np.float64)
+    first = next(iter(models.values()))
+    joint = first.joint
     dense = np.linspace(temperatures.min() - 2.0, temperatures.max() + 2.0, _DENSE)
     with torch.no_grad():
-        measured = torch.stack([(m.populations().T if kinetic_states else m()).mean(1) for m in model.models], dim=1)
+        measured = torch.stack([(m.populations().T if kinetic_states else m()).mean(1) for m in models.values()], dim=1)
         smooth = None
-        same = len({each.condition.concentration for each in model.models}) == 1
-        if same and model.joint.describes_all_temperatures(first.kinetics.network, first.tied):
+        same = len({each.condition.concentration for each in models.values()}) == 1
+        if same and joint.describes_all_temperatures(first.kinetics.network, first.tied):
             curves = []
             for t in dense:
-                rates = model.joint.rates_at(first.kinetics.network, first.tied, first.condition, float(t), {})
+                rates = joint.rates_at(first.kinetics.network, first.tied, first.condition, float(t), {})
                 curves.append(first.kinetics.network.stationary_state(rates))
             populations = torch.stack(curves, dim=1)
             smooth = dense, (populations if kinetic_states else first.mapped(populations)).numpy()
@@ -171,7 +171,7 @@ def plot_static(
         measured.numpy(),
         smooth,
         figsize=figsize,
-        title=title or model.flow_chart,
+        title=title,
         side_panel=side_panel,
         ylabel="population" if kinetic_states else "occupancy",
     )

@@ -191,8 +191,9 @@ class occupancies_kinetics_multiexperiment(JointControl, Float64Module):
         """
         from torchref_kinetic_plugin.occupancies import figures
 
+        models = dict(zip(self.names, self.models, strict=True))
         figures.plot_experiments(
-            self, path, log_scale=log_scale, kinetic_states=show_kinetic_states, figsize=figsize, title=title
+            models, path, log_scale=log_scale, kinetic_states=show_kinetic_states, figsize=figsize, title=title
         )
 
     def plot_rate_laws(

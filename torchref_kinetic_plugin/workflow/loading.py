@@ -36,6 +36,7 @@ from torchref_kinetic_plugin.reflections import (
 )
 from torchref_kinetic_plugin.structures import LoadingOptions, StructureSet, load_altlocs, load_files, load_models
 from torchref_kinetic_plugin.workflow.experiment_structures import structures_in_cell
+from torchref_kinetic_plugin.workflow.ligand import ligand_remark
 
 if TYPE_CHECKING:
     from torchref_kinetic_plugin.plugins.series import SeriesOccupancies
@@ -151,6 +152,8 @@ class LoadedRefinement:
                 own = experiment.structures.report.warnings
                 found += [f"{experiment.settings.name}: {finding}" for finding in own]
             found += [change.text for change in experiment.grid.cell_changes if change.text]
+            if (remark := ligand_remark(experiment)) is not None:
+                found.append(remark)
         return found
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def write_plots(run: Refinement, result: RefinementResult, directory: Path) -> None:
-    """Draw occupancies, scheme and agreement of each experiment, cycles and what moved, as PNG and SVG.
+    """Draw each experiment's occupancies, scheme and agreement, what they share, cycles and what moved, as PNG and SVG.
 
     Raises
     ------
@@ -24,6 +24,7 @@ def write_plots(run: Refinement, result: RefinementResult, directory: Path) -> N
         When one cannot be written.
     """
     from torchref_kinetic_plugin.occupancies import occupancies_kinetics
+    from torchref_kinetic_plugin.occupancies.figures import plot_experiments
     from torchref_kinetic_plugin.occupancies.law_figures import plot_rate_laws
 
     directory.mkdir(exist_ok=True)
@@ -38,10 +39,12 @@ def write_plots(run: Refinement, result: RefinementResult, directory: Path) -> N
     kinetic = {
         name: module
         for name, module in zip(run.provider.names, run.provider.modules_by_experiment, strict=True)
-        if isinstance(module, occupancies_kinetics) and module.joint.laws
+        if isinstance(module, occupancies_kinetics)
     }
     for suffix in (".png", ".svg"):
-        if kinetic:
+        if len(kinetic) > 1:
+            plot_experiments(kinetic, directory / f"all_occupancies{suffix}")
+        if any(module.joint.laws for module in kinetic.values()):
             covariance = None if run.uncertainty is None else run.uncertainty.covariance
             plot_rate_laws(kinetic, directory / f"rate_laws{suffix}", covariance=covariance)
         if result.cycles:
