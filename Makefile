@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: example test lint types contracts check accuracy benchmark benchmark-long draws joint usual lysozyme clean
+.PHONY: example test lint types contracts check accuracy benchmark benchmark-long draws joint usual campaign lysozyme clean
 
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -49,11 +49,16 @@ draws: $(INSTALLED)
 
 # Structures and kinetics together on the three simulated series, and 20 cycles without a stop; fifteen minutes.
 joint: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.position_bound
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.joint_series --long
 
 # The three simulated series refined the usual way: extrapolated amplitudes, one structure at a time; five minutes.
 usual: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.usual_way
+
+# The campaign at three temperatures: 20 draws of the noise, all temperatures together and each alone; ten minutes.
+campaign: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.campaign 20
 
 # The real temperature-jump series, at full resolution, and its null test; skipped where the data are absent.
 lysozyme: $(INSTALLED)
