@@ -116,17 +116,36 @@ class JointObjective:
         with torch.enable_grad():
             values = variables.atom_values(point)
             occupancies = variables.provider()
-            data: Tensor = point.new_zeros(())
-            for number, (each, rows) in enumerate(zip(self.experiments, self._train, strict=True)):
-                each_value = each.model.log_likelihood(
-                    each.components(values), occupancies[number], variables.scale_of(point, number)
-                )
-                data = data - each_value[rows].sum()
-            terms = {"data": data, "kinetics": variables.provider.get_regularization_loss()}
+            # An experiment's part of the graph is gone when the next one's is made: memory is that of one of them.
+            scales = [variables.scale_of(point, number) for number in range(len(self.experiments))]
+            parts = [self._data(number, values, occupancies[number], scale) for number, scale in enumerate(scales)]
+            of_atoms = [torch.stack(each).sum(0) for each in zip(*(slopes[:3] for _, slopes in parts), strict=True)]
+            ends = [values.xyz, values.b, values.u, *occupancies, *scales]
+            pulls = [*of_atoms, *(slopes[3] for _, slopes in parts), *(slopes[4] for _, slopes in parts)]
+            terms = {"kinetics": variables.provider.get_regularization_loss()}
             terms |= self.atom_terms(values)
-            total = torch.stack([term.to(torch.float64) for term in terms.values()]).sum()
-            slopes = torch.autograd.grad(total, inputs, allow_unused=True, materialize_grads=True)
+            rest = torch.stack([term.to(torch.float64) for term in terms.values()]).sum()
+            moving = [(end, pull) for end, pull in zip(ends, pulls, strict=True) if end.requires_grad]
+            slopes = torch.autograd.grad(
+                [rest, *(end for end, _ in moving)],
+                inputs,
+                [torch.ones_like(rest), *(pull for _, pull in moving)],
+                allow_unused=True,
+                materialize_grads=True,
+            )
+        terms = {"data": torch.stack([value for value, _ in parts]).sum(), **terms}
         gradient = slopes[0].cpu().numpy().copy()
         if slopes[1:]:
             gradient[variables.kinetics] = torch.cat([each.flatten() for each in slopes[1:]]).cpu().numpy()
         return Terms({name: float(term.detach()) for name, term in terms.items()}, gradient)
+
+    def _data(
+        self, number: int, values: AtomValues, occupancies: Tensor, scale: Tensor
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Minus the log-likelihood of an experiment, and its slopes in coordinates, B, U, occupancies and scales."""
+        each = self.experiments[number]
+        at = [part.detach().requires_grad_() for part in (values.xyz, values.b, values.u, occupancies, scale)]
+        components = each.components(AtomValues(at[0], at[1], at[2]))
+        likelihood = each.model.log_likelihood(components, at[3], at[4])
+        value = -likelihood[self._train[number]].sum()
+        return value.detach(), torch.autograd.grad(value, at, allow_unused=True, materialize_grads=True)
