@@ -15,9 +15,9 @@ import numpy as np
 
 from benchmarks.series import EXAMPLE
 from example_data.structures import MOVED
-from torchref_kinetic_plugin.bridge.shared_atoms import SharedAtomBank
 from torchref_kinetic_plugin.refinement.joint_uncertainty import atom_freedom
 from torchref_kinetic_plugin.refinement.kinetic_fit import fit_kinetics
+from torchref_kinetic_plugin.refinement.reference import given_values
 from torchref_kinetic_plugin.workflow.joint_setup import prepare_joint, restraints_of
 from torchref_kinetic_plugin.workflow.loading import load_refinement
 
@@ -47,17 +47,15 @@ def bounds(series: Path) -> dict[str, float]:
     )
     data = [experiment.data for experiment in loaded.experiments]
     dark = loaded.structures.structures[0]
-    n, grid, provider = len(dark.atoms), data[0].grid, loaded.build_provider()
-    alone = SharedAtomBank(
-        [dark.to_gemmi()], [np.arange(n)], grid.hkl, data[0].crystal, moving=np.ones(n, dtype=np.bool_)
-    )
-    setup = prepare_joint(loaded, alone.start, data, provider, device="cpu")
+    provider = loaded.build_provider()
+    setup = prepare_joint(loaded, [given_values(data[0], dark.to_gemmi())], data, provider, device="cpu")
     fit_kinetics([each.model for each in setup.experiments], provider, n_starts=1)
     # Without a width displacements are not restrained.
     freedom = atom_freedom(setup.experiments, setup.variables, restraints_of(loaded, setup))
     error_of_row = dict(zip(setup.variables.rows.free.tolist(), freedom.errors.tolist(), strict=True))
     found = {}
-    for structure, rows in zip(setup.structures.structures[1:], setup.structures.parameters.rows[1:], strict=True):
+    structures = setup.forms[0].structures
+    for structure, rows in zip(structures.structures[1:], structures.parameters.rows[1:], strict=True):
         errors = [
             error_of_row[int(row)]
             for key, row, xyz in zip(structure.atoms.keys, rows, structure.atoms.xyz, strict=True)
