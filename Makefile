@@ -15,9 +15,9 @@ $(INSTALLED): pyproject.toml
 example: $(INSTALLED)
 	$(BIN)/torchref.kinetic refine example_data/photocycle/refinement.toml
 
-# The suite that runs on every change.
+# The suite that runs on every change, on all cores.
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
