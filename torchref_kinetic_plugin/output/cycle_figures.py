@@ -44,6 +44,8 @@ def history_figure(result: RefinementResult) -> Figure:
     for place, (name, parameter) in enumerate(starts.items()):
         values = [cycle.parameters[name] / parameter.value for cycle in cycles]
         label = plain(f"{parameter.kind.replace('_', ' ')} {parameter.name}")
+        if len({p.experiment for p in positive}) > 1:
+            label = plain(f"{parameter.experiment}: ") + label
         kinetics.plot(numbers, values, marker="o", color=colour(place), label=label)
     kinetics.axhline(1.0, color="#666666", linewidth=0.8)
     kinetics.set_ylabel("over the final value")
@@ -59,20 +61,21 @@ def shifts_figure(result: RefinementResult) -> Figure:
     """Draw the r.m.s. displacement of each residue that moves against the reference, with its standard error."""
     forms = list(dict.fromkeys((each.experiment, each.structure) for each in result.shifts))
     several = len({experiment for experiment, _ in forms}) > 1
+    structures = list(dict.fromkeys(structure for _, structure in forms))
     residues = sorted({each.residue for each in result.shifts}, key=_order)
     figure = new_figure((max(6.0, 1.5 + 0.28 * len(residues)), 2.0 + 1.8 * len(forms)))
     panels = figure.subplots(len(forms), 1, sharex=True, squeeze=False)[:, 0]
-    for number, (axes, form) in enumerate(zip(panels, forms, strict=True)):
+    for axes, form in zip(panels, forms, strict=True):
         own = {each.residue: each for each in result.shifts if (each.experiment, each.structure) == form}
         places = [place for place, residue in enumerate(residues) if residue in own]
         rows = [own[residues[place]] for place in places]
-        axes.bar(places, [each.rms for each in rows], color=colour(number), width=0.7)
+        axes.bar(places, [each.rms for each in rows], color=colour(structures.index(form[1])), width=0.7)
         errors = [0.0 if math.isnan(each.std_error) else math.sqrt(3.0) * each.std_error for each in rows]
         axes.errorbar(places, [each.rms for each in rows], yerr=errors, fmt="none", color="#333333", linewidth=0.8)
         axes.set_ylabel(f"{plain(', '.join(form if several else form[1:]))}\nr.m.s. shift, A")
         axes.set_ylim(bottom=0.0)
     panels[-1].set_xticks(range(len(residues)), [plain(residue) for residue in residues], rotation=90)
-    panels[0].set_title(plain(f"{result.title}: displacement against the reference"))
+    panels[0].set_title(plain(result.title) + "\ndisplacement against the reference", fontsize="medium")
     return figure
 
 

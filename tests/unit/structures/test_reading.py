@@ -69,7 +69,7 @@ def test_all_unreadable_files_are_named_together(tmp_path) -> None:
         ("data_x\n_cell.length_a 10\n", "holds no atoms: it has no _atom_site table"),
         ("h k l F\n1 0 0 10\n", "is neither a PDB nor an mmCIF file"),
         (b"MTZ \0\0\0", "is not a text file"),
-        (gzip.compress(CRYST.encode() * 50)[:-12], "is a damaged or incomplete gzip file"),
+        (gzip.compress(CRYST.encode() * 50, mtime=0)[:-12], "is a damaged or incomplete gzip file"),
         (CRYST + ATOM[:60] + "\n", "line 2: ATOM record cut short, after 60 of at least 66 columns"),
         (CRYST + ATOM.replace("  11.000", "********"), "x of atom 'CA  ALA A   1' is '********', not a finite number"),
         (CRYST + ATOM.replace("  12.000", "     nan"), "y of atom 'CA  ALA A   1' is 'nan', not a finite number"),
