@@ -107,3 +107,17 @@ def test_a_jump_of_temperature_starts_from_the_equilibrium_before_it(tmp_path):
     assert last["warm", "dark"]["cc_diff_free"] == ""
     assert float(last["warm", "100us"]["cc_diff_work"]) > 0.3
     assert result.converged
+
+
+def test_the_shipped_static_series_gives_the_enthalpy_of_reaction(tmp_path):
+    example = Path(__file__).parents[2] / "example_data" / "static_temperature"
+    overrides = {"output.maps": False, "output.plots": False}
+    result = refine(example / "refinement.toml", output=tmp_path, overrides=overrides)
+    enthalpy = result.parameter("reaction_enthalpy", "C<->O")
+    assert enthalpy.lower < 35.0 < enthalpy.upper
+    assert enthalpy.value == pytest.approx(35.0, rel=0.1)
+    for each in result.parameters:
+        if each.kind == "equilibrium_constant":
+            true = 0.4 * math.exp(-35.0 / R * (1.0 / float(each.experiment[:-1]) - 1.0 / 300.0))
+            assert each.lower < true < each.upper, each.experiment
+    assert result.converged
