@@ -105,7 +105,7 @@ def test_a_jump_of_temperature_starts_from_the_equilibrium_before_it(tmp_path):
         assert float(row["lower"]) < float(row["occupancy"]) < float(row["upper"])
     last = {(row["experiment"], row["dataset"]): row for row in table(output / "statistics.csv")}
     assert last["warm", "dark"]["cc_diff_free"] == ""
-    assert float(last["warm", "100us"]["cc_diff_work"]) > 0.3
+    assert float(last["warm", "100_us"]["cc_diff_work"]) > 0.3
     assert result.converged
 
 
