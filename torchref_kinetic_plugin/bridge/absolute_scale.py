@@ -20,7 +20,7 @@ from torchref_kinetic_plugin.reflections.asymmetric_unit import reflection_keys
 _DTYPE = torch.float64
 
 #: Decimals of the numbers that describe scale and solvent.
-_DECIMALS = 6
+_DECIMALS = 4
 
 
 @final

@@ -74,9 +74,8 @@ def test_lysozyme_r_factors_are_the_framework_s(lysozyme) -> None:
         masks=crystals.framework_masks(bank)[0],
         free=free,
     )
-    # A finer mask has less noise to fit.
+    # Ragged edges are something more to fit, and of no use to what was not fitted.
     assert absolute.r_free < theirs.r_free
-    assert absolute.r_work < theirs.r_work + 0.0005
     assert absolute.r_work < 0.1645
     assert absolute.r_free < 0.1790
     assert 0.3 < absolute.k_sol < 0.45

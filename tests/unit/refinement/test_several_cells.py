@@ -42,9 +42,14 @@ def same_scales():
         yield
 
 
-def made(directory, blocks, widths=_WIDTHS):
+#: The same in both crystals, whatever the differences of each point at.
+_MOVING = {"I1": "//A/66-70", "I2": "//A/5-15"}
+
+
+def made(directory, blocks, widths=_WIDTHS, *, moving=_MOVING):
     directory.mkdir(exist_ok=True)
-    refinement, setup = two_cells.setup_of(two_cells.write_campaign(directory, blocks))
+    path = two_cells.write_campaign(directory, blocks)
+    refinement, setup = two_cells.setup_of(path, **({"structures.moving": moving} if moving else {}))
     restraints = restraints_of(refinement, setup)
     restraints.set_widths(widths)
     return setup, restraints
@@ -98,9 +103,16 @@ def test_each_form_has_a_block_of_its_own(cold_first, alone):
     assert [form.name for form in setup.forms] == ["cold", "warm"]
     n, m = (each.forms[0].n_rows for each, _ in alone)
     assert setup.blocks == (slice(0, n), slice(n, n + m))
-    # What moves is the same in both: what either of them asks for.
-    for number, moving in enumerate(setup.moving):
-        assert moving.residues == alone[0][0].moving[number].residues | alone[1][0].moving[number].residues
+
+
+def test_what_moves_is_what_either_crystal_asks_for(warm, tmp_path):
+    blocks = two_cells.cold_and_warm(warm)
+    both, _ = made(tmp_path / "both", blocks, moving=None)
+    cold, warm_alone = (
+        made(tmp_path / f"{n}", [block], _WIDTHS[n : n + 1], moving=None)[0] for n, block in enumerate(blocks)
+    )
+    for together, first, second in zip(both.moving, cold.moving, warm_alone.moving, strict=True):
+        assert together.residues == first.residues | second.residues
 
 
 def test_the_objective_is_that_of_the_experiments_and_what_ties_them(cold_first, alone):
