@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
-import time
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -11,16 +9,15 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import gemmi
-import numpy as np
 
 from benchmarks.series import EXAMPLE
-from torchref_kinetic_plugin.bridge.shared_atoms import AtomValues, SharedAtomBank
-from torchref_kinetic_plugin.refinement.experiment import ExperimentData
+from benchmarks.timing import in_turn
 from torchref_kinetic_plugin.refinement.joint_objective import JointObjective
+from torchref_kinetic_plugin.refinement.reference import given_values
 from torchref_kinetic_plugin.threads import one_thread
 from torchref_kinetic_plugin.workflow.joint_forms import forms_of
 from torchref_kinetic_plugin.workflow.joint_setup import prepare_joint, restraints_of
-from torchref_kinetic_plugin.workflow.loading import LoadedRefinement, load_refinement
+from torchref_kinetic_plugin.workflow.loading import load_refinement
 
 #: Largest ratio of a joint step to the sum of the experiments' own.
 LIMIT = 1.1
@@ -39,10 +36,10 @@ def rows() -> Iterator[str]:
         alone = [_step([each]) for each in crystals]
         for count in (2, 3):
             together = _step(crystals[:count])
-            ours, theirs, ratio = _in_turn(together, alone[:count])
+            pair = in_turn(together, lambda parts=alone[:count]: [part() for part in parts], seconds=_SECONDS)
             yield (
-                f"| joint step, {count} experiments in cells of their own | {1e3 * ours:.0f} ms "
-                f"| {1e3 * theirs:.0f} ms, each experiment's own step | {ratio:.2f} | {LIMIT:.1f} |"
+                f"| joint step, {count} experiments in cells of their own | {1e3 * pair.ours:.0f} ms "
+                f"| {1e3 * pair.theirs:.0f} ms, each experiment's own step | {pair.ratio:.2f} | {LIMIT:.1f} |"
             )
 
 
@@ -64,41 +61,14 @@ def _step(experiments: Sequence[dict[str, Any]]) -> Callable[[], object]:
     """One evaluation of the objective of these experiments."""
     asked = {"experiment": list(experiments), "refinement.refine": ["kinetics", "structures", "scale"]}
     loaded = load_refinement(EXAMPLE / "refinement.toml", overrides=asked)
-    data = [ExperimentData(e.settings.name, e.names, e.schedule.times, e.grid) for e in loaded.experiments]
-    values = [_given(loaded, data, numbers) for numbers in forms_of(loaded)]
+    data = [experiment.data for experiment in loaded.experiments]
+    values = [
+        given_values(data[first], loaded.experiments[first].structures.structures[0].to_gemmi())
+        for first, *_ in forms_of(loaded)
+    ]
     setup = prepare_joint(loaded, values, data, loaded.build_provider(), device="cpu")
     restraints = restraints_of(loaded, setup)
     restraints.set_widths([0.15] * len(restraints.widths))
     objective = JointObjective(setup.experiments, setup.variables, restraints)
     vector = setup.variables.get()
     return lambda: objective(vector)
-
-
-def _given(loaded: LoadedRefinement, data: Sequence[ExperimentData], numbers: Sequence[int]) -> AtomValues:
-    """The reference as given."""
-    structure, each = loaded.experiments[numbers[0]].structures.structures[0], data[numbers[0]]
-    n = len(structure.atoms)
-    bank = SharedAtomBank(
-        [structure.to_gemmi()], [np.arange(n)], each.grid.hkl[:1], each.crystal, moving=np.zeros(n, dtype=np.bool_)
-    )
-    return bank.start
-
-
-def _in_turn(together: Callable[[], object], alone: Sequence[Callable[[], object]]) -> tuple[float, float, float]:
-    """Median times, s, of the whole and of the sum of the parts, run in turn, and the median of their ratios."""
-    times: list[tuple[float, float]] = []
-    begin = time.perf_counter()
-    while len(times) < 5 or time.perf_counter() - begin < _SECONDS:
-        spent = [_time(each) for each in (together, *alone)]
-        times.append((spent[0], sum(spent[1:])))
-    return (
-        statistics.median(a for a, _ in times),
-        statistics.median(b for _, b in times),
-        statistics.median(a / b for a, b in times),
-    )
-
-
-def _time(function: Callable[[], object]) -> float:
-    begin = time.perf_counter()
-    function()
-    return time.perf_counter() - begin
