@@ -14,6 +14,7 @@ from torchref_kinetic_plugin.bridge import Crystal, StructureFactorBank
 from torchref_kinetic_plugin.bridge.row_restraints import RowRestraints
 from torchref_kinetic_plugin.bridge.shared_atoms import AtomValues, SharedAtomBank
 from torchref_kinetic_plugin.refinement.joint_objective import JointObjective
+from torchref_kinetic_plugin.refinement.reference import given_values
 from torchref_kinetic_plugin.structures import ParameterMap
 from torchref_kinetic_plugin.structures.moving import differing_residues, own_atoms
 from torchref_kinetic_plugin.threads import one_thread
@@ -45,9 +46,7 @@ def _steps(what: str, moving: dict[str, str], *, whole: bool) -> Iterator[str]:
     data = [experiment.data for experiment in loaded.experiments]
     models = [structure.to_gemmi() for structure in loaded.structures]
     crystal, hkl = data[0].crystal, data[0].grid.hkl
-    n = len(loaded.structures.structures[0].atoms)
-    alone = SharedAtomBank(models[:1], [np.arange(n)], hkl, crystal, moving=np.ones(n, dtype=np.bool_))
-    setup = prepare_joint(loaded, [alone.start], data, loaded.build_provider(), device="cpu")
+    setup = prepare_joint(loaded, [given_values(data[0], models[0])], data, loaded.build_provider(), device="cpu")
     restraints = restraints_of(loaded, setup)
     restraints.set_widths((0.15,))
     objective = JointObjective(setup.experiments, setup.variables, restraints)

@@ -14,9 +14,8 @@ from torchref_kinetic_plugin import refine
 from torchref_kinetic_plugin.cli.main import main
 from torchref_kinetic_plugin.errors import InputError
 from torchref_kinetic_plugin.plugins import PluginManager, hookimpl
-from torchref_kinetic_plugin.refinement import experiment, joint_fit, reference
+from torchref_kinetic_plugin.refinement import joint_fit
 from torchref_kinetic_plugin.structures import load_files
-from torchref_kinetic_plugin.workflow import joint, joint_forms
 
 EXAMPLE = Path(__file__).parents[2] / "example_data" / "photocycle"
 
@@ -150,28 +149,6 @@ def managed(plugin):
     return PluginManager(entry_points=[fakes.Installed("interrupts", plugin)])
 
 
-@pytest.fixture
-def same_scales(monkeypatch):
-    """TorchRef's fit of the absolute scale ends where rounding leads it: one for all runs, and the reference as given."""
-    found, plain = {}, experiment.fit_absolute_scale
-
-    def remembered(amplitudes, sigmas, hkl, crystal, **others):
-        key = (*crystal.parameters, len(hkl))
-        if key not in found:
-            found[key] = plain(amplitudes, sigmas, hkl, crystal, **others)
-        return found[key]
-
-    def given(loaded, data, **_):
-        return tuple(
-            reference.given_values(data[n[0]], loaded.experiments[n[0]].structures.structures[0].to_gemmi())
-            for n in joint_forms.forms_of(loaded)
-        )
-
-    monkeypatch.setattr(experiment, "fit_absolute_scale", remembered)
-    monkeypatch.setattr(joint, "refined_references", given)
-
-
-@pytest.mark.usefixtures("same_scales")
 def test_resuming_after_an_interruption_ends_with_the_same_numbers(tmp_path, monkeypatch):
     monkeypatch.setattr(joint_fit, "_STEPS", 6)
     quick = {"d_min = 1.7": "d_min = 3.0", "cycles = 5": "cycles = 2\nstop = false\nstarts = 1"}

@@ -91,3 +91,40 @@ def framework_masks(bank: StructureFactorBank) -> torch.Tensor:
             solvent.update_solvent()
             masks.append(solvent.get_rec_solvent(bank.hkl))
     return torch.stack(masks).to(torch.complex128)
+
+
+def framework_r_factors(
+    amplitudes: np.ndarray,
+    sigmas: np.ndarray,
+    hkl: np.ndarray,
+    where: Crystal,
+    *,
+    atoms: torch.Tensor,
+    masks: torch.Tensor,
+    free: np.ndarray,
+) -> tuple[float, float]:
+    """R-work and R-free after TorchRef's own fit of scale and solvent, with a mask given to it."""
+    seen = np.flatnonzero(np.isfinite(amplitudes) & (np.nan_to_num(amplitudes) > 0.0))
+    canonical = where.to_asu(hkl[seen])
+    with settings(dtype=torch.float64), quiet():
+        data = framework().ReflectionData.from_tensors(
+            torch.as_tensor(canonical),
+            torch.as_tensor(amplitudes[seen]),
+            torch.as_tensor(sigmas[seen]),
+            where.parameters,
+            where.space_group,
+            rfree_flags=torch.as_tensor(~free[seen]),
+            verbose=0,
+            device="cpu",
+            friedel_merged=True,
+        )
+        rows = {tuple(index): row for index, row in zip(canonical.tolist(), seen, strict=True)}
+        order = np.array([rows[tuple(index)] for index in data.hkl.tolist()])
+        scaler = framework().ScalerBase(data, verbose=0)
+        scaler.calc_initial_scale(atoms[order])
+        solvent = framework("scaling.solvent").SolventModel(None, k_solvent=0.35, verbose=0, device="cpu")
+        solvent.get_rec_solvent = lambda _: masks[order]
+        scaler.set_solvent_model(solvent)
+        scaler.setup_anisotropy_correction()
+        found = scaler.refine_lbfgs(atoms[order], nsteps=5, verbose=False)
+    return found["rwork"][-1], found["rfree"][-1]

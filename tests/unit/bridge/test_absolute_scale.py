@@ -1,4 +1,4 @@
-"""Absolute scale and bulk solvent through TorchRef."""
+"""Absolute scale and bulk solvent, against known ones and against TorchRef's fit."""
 
 from __future__ import annotations
 
@@ -39,11 +39,21 @@ def test_known_scale_and_solvent_with_indices_anywhere() -> None:
     missing = random.uniform(size=len(hkl)) < 0.1
     given = np.where(missing, np.nan, amplitudes)
     found = fit_absolute_scale(given, 0.01 * given + 0.1, hkl, where, atoms=atoms, masks=masks, free=free)
-    assert found.r_work < 0.02
-    assert found.r_free < 0.02
-    assert found.k_sol == pytest.approx(0.4, rel=0.15)
+    assert found.r_work < 1e-6
+    assert found.r_free < 1e-6
+    assert found.k_sol == pytest.approx(0.4, rel=1e-5)
+    assert found.b_sol == pytest.approx(30.0, rel=1e-5)
     again = found.scale * np.abs((atoms + torch.as_tensor(found.mask_scale) * masks).numpy())
-    assert r_factor(amplitudes[missing], again[missing]) < 0.02
+    assert r_factor(amplitudes[missing], again[missing]) < 1e-6
+    # Rounding of sums does not lead it elsewhere.
+    noise = 1.0 + 1e-15 * torch.as_tensor(random.normal(size=len(hkl)))
+    noisy = given * (1.0 + 0.05 * random.normal(size=len(hkl)))
+    one, other = (
+        fit_absolute_scale(noisy, 0.05 * given, hkl, where, atoms=each, masks=masks, free=free)
+        for each in (atoms, atoms * noise)
+    )
+    np.testing.assert_allclose(other.scale, one.scale, rtol=1e-8)
+    np.testing.assert_allclose(other.mask_scale, one.mask_scale, rtol=1e-7)
     with pytest.raises(ScalingError, match="only 37 reflections"):
         fit_absolute_scale(
             np.where(np.arange(len(hkl)) < 40, amplitudes, np.nan),
@@ -62,20 +72,14 @@ def test_lysozyme_r_factors_are_the_framework_s(lysozyme) -> None:
     where, free = Crystal(data.cell, data.spacegroup), data.free
     bank = StructureFactorBank([gemmi.read_structure(str(lysozyme / "laser_off.pdb"))], data.hkl, where)
     atoms, masks = bank.structure_factors(), bank.mask_structure_factors()
-    absolute = fit_absolute_scale(
-        data.amplitude[0], data.sigma[0], data.hkl, where, atoms=atoms[0], masks=masks[0], free=free
-    )
-    theirs = fit_absolute_scale(
-        data.amplitude[0],
-        data.sigma[0],
-        data.hkl,
-        where,
-        atoms=atoms[0],
-        masks=crystals.framework_masks(bank)[0],
-        free=free,
-    )
-    # Ragged edges are something more to fit, and of no use to what was not fitted.
-    assert absolute.r_free < theirs.r_free
+    measured = (data.amplitude[0], data.sigma[0], data.hkl, where)
+    absolute = fit_absolute_scale(*measured, atoms=atoms[0], masks=masks[0], free=free)
+    work, test = crystals.framework_r_factors(*measured, atoms=atoms[0], masks=masks[0], free=free)
+    # TorchRef minimizes the unweighted squares, which is closer to what R-work is.
+    assert absolute.r_work < work + 1e-4
+    assert absolute.r_free < test
+    ragged = fit_absolute_scale(*measured, atoms=atoms[0], masks=crystals.framework_masks(bank)[0], free=free)
+    assert absolute.r_free < ragged.r_free + 2e-4
     assert absolute.r_work < 0.1645
     assert absolute.r_free < 0.1790
     assert 0.3 < absolute.k_sol < 0.45
@@ -86,6 +90,10 @@ def test_lysozyme_r_factors_are_the_framework_s(lysozyme) -> None:
     against = fit_scales_to_model(data.amplitude, data.sigma, model, data.hkl, where, use=~free, names=names)
     refined = model * against.values(data.hkl)
     seen = data.mask[1]
-    for amplitudes, work, test in ((model, 0.166, 0.182), (refined, 0.1655, 0.182)):
-        assert r_factor(data.amplitude[1, seen & ~free], amplitudes[1, seen & ~free]) < work
-        assert r_factor(data.amplitude[1, seen & free], amplitudes[1, seen & free]) < test
+    # TorchRef's fit of this dataset has solvent of its own; ours takes it from the first.
+    work, test = crystals.framework_r_factors(
+        data.amplitude[1], data.sigma[1], data.hkl, where, atoms=atoms[0], masks=masks[0], free=free
+    )
+    for amplitudes in (model, refined):
+        assert r_factor(data.amplitude[1, seen & ~free], amplitudes[1, seen & ~free]) < work + 0.001
+        assert r_factor(data.amplitude[1, seen & free], amplitudes[1, seen & free]) < test + 0.0015

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from torchref_kinetic_plugin.refinement.reference import given_values
 from torchref_kinetic_plugin.structures import load_files
 from torchref_kinetic_plugin.workflow.joint_setup import prepare_joint
 from torchref_kinetic_plugin.workflow.loading import load_refinement
@@ -22,20 +23,13 @@ def setup(d_min=3.0, *, device="cpu", **overrides):
     """File, setup and provider; the reference as given."""
     refinement = loaded(d_min, **overrides)
     provider, data = refinement.build_provider(), data_of(refinement)
-    return refinement, prepare_joint(refinement, [reference_values(refinement, data[0])], data, provider, device=device)
+    return refinement, prepare_joint(refinement, [reference_values(refinement)], data, provider, device=device)
 
 
-def reference_values(refinement, data):
-    import numpy as np
-
-    from torchref_kinetic_plugin.bridge.shared_atoms import SharedAtomBank
-
-    structure = refinement.structures.structures[0]
-    n = len(structure.atoms)
-    bank = SharedAtomBank(
-        [structure.to_gemmi()], [np.arange(n)], data.grid.hkl[:5], data.crystal, moving=np.zeros(n, dtype=bool)
-    )
-    return bank.start
+def reference_values(refinement, number=0):
+    """Of the reference structure of an experiment, as given."""
+    each = refinement.experiments[number]
+    return given_values(each.data, each.structures.structures[0].to_gemmi())
 
 
 def truth(name):

@@ -8,7 +8,7 @@ import torch
 
 from tests.unit.refinement import two_cells
 from torchref_kinetic_plugin.bridge.shared_atoms import AtomValues
-from torchref_kinetic_plugin.refinement import experiment, joint_fit
+from torchref_kinetic_plugin.refinement import joint_fit
 from torchref_kinetic_plugin.refinement.joint_fit import refine_jointly
 from torchref_kinetic_plugin.refinement.joint_objective import JointObjective
 from torchref_kinetic_plugin.refinement.joint_uncertainty import atom_freedom
@@ -24,22 +24,6 @@ def warm(tmp_path_factory):
     directory = tmp_path_factory.mktemp("warm")
     two_cells.write_warm(directory)
     return directory
-
-
-@pytest.fixture(scope="module", autouse=True)
-def same_scales():
-    """The end of TorchRef's fit of the absolute scale depends on where arrays lie in memory: one fit for each crystal."""
-    found, plain = {}, experiment.fit_absolute_scale
-
-    def remembered(amplitudes, sigmas, hkl, crystal, **others):
-        key = (*crystal.parameters, len(hkl))
-        if key not in found:
-            found[key] = plain(amplitudes, sigmas, hkl, crystal, **others)
-        return found[key]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(experiment, "fit_absolute_scale", remembered)
-        yield
 
 
 #: The same in both crystals, whatever the differences of each point at.

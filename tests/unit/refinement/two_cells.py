@@ -3,10 +3,9 @@
 from pathlib import Path
 
 import gemmi
-import numpy as np
 
 from example_data.photocycle.make_example import RECIPE, occupancies
-from tests.unit.refinement.small_joint import EXAMPLE, data_of
+from tests.unit.refinement.small_joint import EXAMPLE, data_of, reference_values
 from torchref_kinetic_plugin.scheme import parse_time
 from torchref_kinetic_plugin.simulation import BulkSolvent, IntensityNoise, ModelError, simulate_series, write_series
 from torchref_kinetic_plugin.structures import AtomicStructure
@@ -89,16 +88,5 @@ def setup_of(path, **overrides):
     """File and setup; the references as given."""
     refinement = load_refinement(path, overrides=overrides)
     provider, data = refinement.build_provider(), data_of(refinement)
-    values = [given_reference(refinement, data, numbers) for numbers in forms_of(refinement)]
+    values = [reference_values(refinement, numbers[0]) for numbers in forms_of(refinement)]
     return refinement, prepare_joint(refinement, values, data, provider, device="cpu")
-
-
-def given_reference(refinement, data, numbers):
-    from torchref_kinetic_plugin.bridge.shared_atoms import SharedAtomBank
-
-    structure = refinement.experiments[numbers[0]].structures.structures[0]
-    n = len(structure.atoms)
-    each = data[numbers[0]]
-    return SharedAtomBank(
-        [structure.to_gemmi()], [np.arange(n)], each.grid.hkl[:5], each.crystal, moving=np.zeros(n, dtype=bool)
-    ).start
