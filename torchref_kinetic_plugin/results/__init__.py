@@ -1,5 +1,18 @@
 """The result of a refinement as plain typed values: no torch, no files."""
 
+from torchref_kinetic_plugin.results.analysis import (
+    BootstrapEstimate,
+    Correlations,
+    ExpectedError,
+    FreeOccupancy,
+    Identifiability,
+    LeftOut,
+    NullTest,
+    Profile,
+    ProfilePoint,
+    SchemeTest,
+    Validation,
+)
 from torchref_kinetic_plugin.results.result import (
     ALL_EXPERIMENTS,
     SCHEMA,
@@ -18,12 +31,23 @@ __all__ = [
     "ALL_EXPERIMENTS",
     "SCHEMA",
     "SIGNED_KINDS",
+    "BootstrapEstimate",
+    "Correlations",
     "CycleSummary",
     "DatasetStatistics",
     "Estimate",
+    "ExpectedError",
     "FitStep",
+    "FreeOccupancy",
     "GeometrySummary",
+    "Identifiability",
+    "LeftOut",
+    "NullTest",
     "OccupancyEstimate",
+    "Profile",
+    "ProfilePoint",
     "RefinementResult",
     "ResidueShift",
+    "SchemeTest",
+    "Validation",
 ]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, final
+
+from torchref_kinetic_plugin.results.analysis import Correlations, Validation
 
 #: Kinds that may be negative or zero: their errors and intervals are of the value, not of its logarithm.
 SIGNED_KINDS = frozenset(
@@ -262,6 +264,10 @@ class RefinementResult:
         What moved.
     geometry : tuple of GeometrySummary
         Of each structure that was refined.
+    correlations : Correlations or None
+        Of the provider's refined parameters; None where there are none.
+    validation : Validation
+        What nobody can tune to.
     """
 
     title: str
@@ -284,6 +290,8 @@ class RefinementResult:
     cycles: tuple[CycleSummary, ...] = ()
     shifts: tuple[ResidueShift, ...] = ()
     geometry: tuple[GeometrySummary, ...] = ()
+    correlations: Correlations | None = None
+    validation: Validation = field(default_factory=Validation)
 
     def parameter(self, kind: str, name: str, experiment: str | None = None) -> Estimate:
         """Find an estimate, e.g. ``parameter("rate_constant", "B->C")``.

@@ -1,0 +1,1 @@
+"""What the numbers of a refinement are worth: uncertainty, identifiability, validation."""
