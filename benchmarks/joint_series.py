@@ -10,6 +10,7 @@ import argparse
 import json
 import tempfile
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def main() -> None:
     print("| series | found over truth, with the error stated | moved atoms off, A (handed over) | cycles | s |")
     print("|---|---|---|---|---|")
     long = parser.parse_args().long
-    for line in (*rows(), *(stability() if long else ())):
+    for line in chain(rows(), stability() if long else ()):
         print(line, flush=True)
 
 

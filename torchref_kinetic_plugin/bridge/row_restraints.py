@@ -10,7 +10,7 @@ ideal geometry, which changes no gradient.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from torchref_kinetic_plugin.bridge.environment import framework, quiet, settings
+from torchref_kinetic_plugin.bridge.local_curvature import local_curvature
 from torchref_kinetic_plugin.bridge.shared_atoms import AtomValues, SharedAtomBank
 
 _DEGREE = math.pi / 180.0
@@ -33,16 +34,22 @@ _CIS_PROLINE, _CIS_GENERAL = 0.05, 0.0005
 KINDS = ("bond", "angle", "torsion", "chiral", "plane", "contact")
 
 
+Columns = tuple[Tensor, ...]
+
+
 @final
 @dataclass(frozen=True, eq=False)
 class _Table:
     """Restraints of one kind: rows (n, atoms) and columns of numbers (n, ...)."""
 
     rows: Tensor
-    columns: tuple[Tensor, ...]
+    columns: Columns
 
     def __len__(self) -> int:
         return len(self.rows)
+
+
+_Term = Callable[[Tensor, _Table], Tensor]
 
 
 @final
@@ -117,82 +124,61 @@ class RowRestraints:
 
     def __call__(self, values: AtomValues) -> dict[str, Tensor]:
         """Each kind's sum over restraints of minus the logarithm of its probability, less that of ideal geometry."""
-        xyz = values.xyz
-        return {
-            "bond": 0.5 * (self.bond_deviations(xyz) / self._bond.columns[1]).square().sum(),
-            "angle": 0.5 * (self.angle_deviations(xyz) / self._angle.columns[1]).square().sum(),
-            "torsion": self._torsions(xyz) + self._omegas(xyz),
-            "chiral": 0.5 * self.chiral_deviations(xyz).square().sum(),
-            "plane": torch.stack([xyz.new_zeros(()), *(self._plane(xyz, table) for table in self._planes)]).sum(),
-            "contact": self._contacts(xyz),
-        }
+        terms = {kind: values.xyz.new_zeros(()) for kind in KINDS}
+        for kind, term, table in self._pieces():
+            terms[kind] = terms[kind] + term(values.xyz, table)
+        return terms
+
+    def curvature(self, values: AtomValues) -> Iterator[tuple[str, Tensor, Tensor]]:
+        """Kinds of restraints, their rows (n, k), and second derivatives (n, 3 k, 3 k) by these rows' coordinates."""
+        for kind, term, table in self._pieces():
+
+            def of_copies(xyz: Tensor, rows: Tensor, term: _Term = term, columns: Columns = table.columns) -> Tensor:
+                return term(xyz, _Table(rows, columns))
+
+            yield kind, table.rows, local_curvature(of_copies, values.xyz, table.rows)
 
     def bond_deviations(self, xyz: Tensor) -> Tensor:
         """(n_bonds,), A."""
-        first, second = xyz[self._bond.rows[:, 0]], xyz[self._bond.rows[:, 1]]
-        return torch.sqrt((second - first).square().sum(1) + 1e-12) - self._bond.columns[0]
+        return _bond_deviations(xyz, self._bond)
 
     def angle_deviations(self, xyz: Tensor) -> Tensor:
         """(n_angles,), degrees."""
-        a, b, c = (xyz[self._angle.rows[:, i]] for i in range(3))
-        u, v = a - b, c - b
-        # Of the sine as well, as the cosine alone has no slope for straight angles.
-        sine = torch.sqrt(torch.linalg.cross(u, v).square().sum(1) + 1e-12)
-        return torch.atan2(sine, (u * v).sum(1)) / _DEGREE - self._angle.columns[0]
+        return _angle_deviations(xyz, self._angle)
 
     def chiral_deviations(self, xyz: Tensor) -> Tensor:
         """(n_chirals,), in standard deviations."""
-        rows, (ideal, sigma) = self._chiral.rows, self._chiral.columns
-        centre = xyz[rows[:, 0]]
-        u, v, w = (xyz[rows[:, i]] - centre for i in (1, 2, 3))
-        volume = (u * torch.linalg.cross(v, w)).sum(1)
-        # A volume of 0 stands for either hand.
-        either = ideal == 0.0
-        return (torch.where(either, volume.abs(), volume) - torch.where(either, 2.5, ideal)) / sigma
-
-    def _torsions(self, xyz: Tensor) -> Tensor:
-        if not len(self._torsion):
-            return xyz.new_zeros(())
-        angle = framework("base.targets._common").torsions_from_xyz(xyz, self._torsion.rows)
-        ideal, sigma, period = self._torsion.columns
-        n = period.clamp(min=1.0)
-        turn = 2.0 * math.pi / n
-        away = (angle - ideal) * _DEGREE
-        away = away - turn * torch.round(away.detach() / turn)
-        return (_concentration(sigma) * (1.0 - torch.cos(away))).sum()
-
-    def _omegas(self, xyz: Tensor) -> Tensor:
-        if not len(self._omega):
-            return xyz.new_zeros(())
-        sigma, proline = self._omega.columns
-        math_of = framework("base.targets.torsion").torsion_omega_math
-        value = math_of(xyz, self._omega.rows, sigma, proline > 0.5, _CIS_PROLINE, _CIS_GENERAL)
-        kappa = _concentration(sigma)
-        trans = 1.0 - torch.where(proline > 0.5, _CIS_PROLINE, _CIS_GENERAL)
-        ideal = torch.log(torch.special.i0e(kappa)) + 2.0 * _HALF_LOG_2PI - torch.log(trans)
-        result: Tensor = value - ideal.sum()
-        return result
-
-    def _plane(self, xyz: Tensor, table: _Table) -> Tensor:
-        sigma = table.columns[0]
-        value: Tensor = framework("base.targets.planarity").planarity_math(xyz, [(table.rows, sigma)])
-        return value - (torch.log(sigma) + _HALF_LOG_2PI).expand(table.rows.shape).sum()
-
-    def _contacts(self, xyz: Tensor) -> Tensor:
-        if not len(self._contact):
-            return xyz.new_zeros(())
-        distance, weight, *_ = self._contact.columns
-        overlap = (distance - self.contact_distances(xyz)).clamp(min=0.0)
-        return (weight * (overlap / _OVERLAP) ** _EXPONENT).sum() / _EXPONENT
+        return _chiral_deviations(xyz, self._chiral)
 
     def contact_distances(self, xyz: Tensor) -> Tensor:
         """(n_contacts,), A, to the symmetry mate where it is one."""
-        *_, operation, offset = self._contact.columns
+        return self._distances(xyz, self._contact)
+
+    def _pieces(self) -> list[tuple[str, _Term, _Table]]:
+        """Kind, sum over restraints at coordinates, and the restraints; those of which there are any."""
+        pieces: list[tuple[str, _Term, _Table]] = [
+            ("bond", _bonds, self._bond),
+            ("angle", _angles, self._angle),
+            ("torsion", _torsions, self._torsion),
+            ("torsion", _omegas, self._omega),
+            ("chiral", _chirals, self._chiral),
+            *(("plane", _plane, table) for table in self._planes),
+            ("contact", self._contacts, self._contact),
+        ]
+        return [piece for piece in pieces if len(piece[2])]
+
+    def _contacts(self, xyz: Tensor, table: _Table) -> Tensor:
+        distance, weight, *_ = table.columns
+        overlap = (distance - self._distances(xyz, table)).clamp(min=0.0)
+        return (weight * (overlap / _OVERLAP) ** _EXPONENT).sum() / _EXPONENT
+
+    def _distances(self, xyz: Tensor, table: _Table) -> Tensor:
+        *_, operation, offset = table.columns
         rotations, translations, to_fractional, to_cartesian = self._symmetry(xyz)
-        second = xyz[self._contact.rows[:, 1]] @ to_fractional.T
+        second = xyz[table.rows[:, 1]] @ to_fractional.T
         number = operation.long()
         second = torch.einsum("nij,nj->ni", rotations[number], second) + translations[number] + offset
-        difference = second @ to_cartesian.T - xyz[self._contact.rows[:, 0]]
+        difference = second @ to_cartesian.T - xyz[table.rows[:, 0]]
         return torch.sqrt(difference.square().sum(1) + 1e-8)
 
     def _symmetry(self, xyz: Tensor) -> tuple[Tensor, ...]:
@@ -218,6 +204,68 @@ class RowRestraints:
         )
         first = torch.from_numpy(np.sort(np.unique(signature.round(6), axis=0, return_index=True)[1]))
         return _Table(rows[first], tuple(column[first] for column in columns))
+
+
+def _bond_deviations(xyz: Tensor, table: _Table) -> Tensor:
+    first, second = xyz[table.rows[:, 0]], xyz[table.rows[:, 1]]
+    return torch.sqrt((second - first).square().sum(1) + 1e-12) - table.columns[0]
+
+
+def _angle_deviations(xyz: Tensor, table: _Table) -> Tensor:
+    a, b, c = (xyz[table.rows[:, i]] for i in range(3))
+    u, v = a - b, c - b
+    # Of the sine as well, as the cosine alone has no slope for straight angles.
+    sine = torch.sqrt(torch.linalg.cross(u, v).square().sum(1) + 1e-12)
+    return torch.atan2(sine, (u * v).sum(1)) / _DEGREE - table.columns[0]
+
+
+def _chiral_deviations(xyz: Tensor, table: _Table) -> Tensor:
+    rows, (ideal, sigma) = table.rows, table.columns
+    centre = xyz[rows[:, 0]]
+    u, v, w = (xyz[rows[:, i]] - centre for i in (1, 2, 3))
+    volume = (u * torch.linalg.cross(v, w)).sum(1)
+    # A volume of 0 stands for either hand.
+    either = ideal == 0.0
+    return (torch.where(either, volume.abs(), volume) - torch.where(either, 2.5, ideal)) / sigma
+
+
+def _bonds(xyz: Tensor, table: _Table) -> Tensor:
+    return 0.5 * (_bond_deviations(xyz, table) / table.columns[1]).square().sum()
+
+
+def _angles(xyz: Tensor, table: _Table) -> Tensor:
+    return 0.5 * (_angle_deviations(xyz, table) / table.columns[1]).square().sum()
+
+
+def _chirals(xyz: Tensor, table: _Table) -> Tensor:
+    return 0.5 * _chiral_deviations(xyz, table).square().sum()
+
+
+def _torsions(xyz: Tensor, table: _Table) -> Tensor:
+    angle = framework("base.targets._common").torsions_from_xyz(xyz, table.rows)
+    ideal, sigma, period = table.columns
+    n = period.clamp(min=1.0)
+    turn = 2.0 * math.pi / n
+    away = (angle - ideal) * _DEGREE
+    away = away - turn * torch.round(away.detach() / turn)
+    return (_concentration(sigma) * (1.0 - torch.cos(away))).sum()
+
+
+def _omegas(xyz: Tensor, table: _Table) -> Tensor:
+    sigma, proline = table.columns
+    math_of = framework("base.targets.torsion").torsion_omega_math
+    value = math_of(xyz, table.rows, sigma, proline > 0.5, _CIS_PROLINE, _CIS_GENERAL)
+    kappa = _concentration(sigma)
+    trans = 1.0 - torch.where(proline > 0.5, _CIS_PROLINE, _CIS_GENERAL)
+    ideal = torch.log(torch.special.i0e(kappa)) + 2.0 * _HALF_LOG_2PI - torch.log(trans)
+    result: Tensor = value - ideal.sum()
+    return result
+
+
+def _plane(xyz: Tensor, table: _Table) -> Tensor:
+    sigma = table.columns[0]
+    value: Tensor = framework("base.targets.planarity").planarity_math(xyz, [(table.rows, sigma)])
+    return value - (torch.log(sigma) + _HALF_LOG_2PI).expand(table.rows.shape).sum()
 
 
 def _columns(

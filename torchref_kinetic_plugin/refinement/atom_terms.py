@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from torchref_kinetic_plugin.bridge.local_curvature import local_curvature
 from torchref_kinetic_plugin.bridge.row_restraints import RowRestraints
 from torchref_kinetic_plugin.bridge.shared_atoms import AtomValues
 
@@ -95,13 +96,38 @@ class AtomRestraints:
     def __call__(self, values: AtomValues) -> dict[str, Tensor]:
         """Terms by kind."""
         log_b = torch.log(self._equivalent_b(values))
-        bonded = log_b[self._bonded[:, 0]] - log_b[self._bonded[:, 1]]
         compared = (log_b - self._anchor_log_b)[self._compared]
         terms = self.geometry(values) | {
-            "adp": 0.5 * ((bonded / _BONDED_LN_B).square().sum() + (compared / _REFERENCE_LN_B).square().sum()),
+            "adp": _alike_b(log_b, self._bonded) + 0.5 * (compared / _REFERENCE_LN_B).square().sum(),
             "similarity": self._similarity(values),
         }
         return {kind: self._factor[kind] * term for kind, term in terms.items()}
+
+    def curvature(self, values: AtomValues) -> Iterator[tuple[bool, Tensor, Tensor]]:
+        """Second derivatives, restraint by restraint.
+
+        Yields
+        ------
+        of_b : bool
+            Whether they are by ln B, or by coordinates.
+        rows : Tensor
+            (n, k), atoms of each restraint.
+        matrices : Tensor
+            (n, k w, k w), w = 1 or 3.
+        """
+        for kind, rows, matrices in self.geometry.curvature(values):
+            yield False, rows, self._factor[kind] * matrices
+        log_b = torch.log(self._equivalent_b(values)).unsqueeze(1)
+        factor = self._factor["adp"]
+        yield True, self._bonded, factor * local_curvature(_alike_b, log_b, self._bonded)
+        ones = torch.ones(len(self._compared), 1, 1, dtype=log_b.dtype, device=log_b.device)
+        yield True, self._compared.unsqueeze(1), factor * ones / _REFERENCE_LN_B**2
+        displacement, factor = self._displacement(values), self._factor["similarity"]
+        alone = self._alone.unsqueeze(1)
+        yield False, alone, factor * local_curvature(_still, displacement, alone)
+        if self.width is not None:
+            matrices = local_curvature(self._together, displacement, self._bonded)
+            yield False, self._bonded, factor * matrices
 
     def typical_width(self, values: AtomValues) -> float:
         """Width, A, that leaves most differences of bonded atoms' displacements where they are.
@@ -124,13 +150,29 @@ class AtomRestraints:
             self._expected = torch.zeros_like(self._anchor.xyz)
 
     def _similarity(self, values: AtomValues) -> Tensor:
-        displacement = values.xyz - self._anchor.xyz - self._expected
-        result = torch.log1p(displacement[self._alone].square().sum(1) / _ALONE**2).sum()
-        if self.width is not None:
-            first, second = displacement[self._bonded.T]
-            result = result + torch.log1p((first - second).square().sum(1) / self.width**2).sum()
-        return _CAUCHY * result
+        displacement = self._displacement(values)
+        result = _still(displacement, self._alone.unsqueeze(1))
+        return result if self.width is None else result + self._together(displacement, self._bonded)
+
+    def _displacement(self, values: AtomValues) -> Tensor:
+        return values.xyz - self._anchor.xyz - self._expected
+
+    def _together(self, displacement: Tensor, rows: Tensor) -> Tensor:
+        """Of pairs (n, 2) that move together."""
+        assert self.width is not None
+        first, second = displacement[rows.T]
+        return _CAUCHY * torch.log1p((first - second).square().sum(1) / self.width**2).sum()
 
     def _equivalent_b(self, values: AtomValues) -> Tensor:
         equivalent = 8.0 * np.pi**2 * values.u[:, :3].mean(1)
         return torch.where(self._anisotropic, equivalent, values.b).clamp(min=0.1)
+
+
+def _still(displacement: Tensor, rows: Tensor) -> Tensor:
+    """Of atoms (n, 1) that nothing moves along with."""
+    return _CAUCHY * torch.log1p(displacement[rows[:, 0]].square().sum(1) / _ALONE**2).sum()
+
+
+def _alike_b(log_b: Tensor, rows: Tensor) -> Tensor:
+    """Of pairs (n, 2) whose displacement parameters are alike."""
+    return 0.5 * ((log_b[rows[:, 0]] - log_b[rows[:, 1]]) / _BONDED_LN_B).square().sum()

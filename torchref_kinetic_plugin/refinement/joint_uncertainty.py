@@ -19,15 +19,14 @@ from torch import Tensor
 from torchref_kinetic_plugin.occupancies.second_order import SecondOrderFit
 from torchref_kinetic_plugin.refinement.experiment import Floats
 from torchref_kinetic_plugin.refinement.form_restraints import FormRestraints
-from torchref_kinetic_plugin.refinement.joint_objective import AtomTerms, JointExperiment
-from torchref_kinetic_plugin.refinement.joint_variables import Indices, JointVariables
+from torchref_kinetic_plugin.refinement.joint_objective import JointExperiment
+from torchref_kinetic_plugin.refinement.joint_variables import JointVariables
 from torchref_kinetic_plugin.refinement.quadratic import forces, pseudo_inverse, score_rows
+from torchref_kinetic_plugin.refinement.restraint_curvature import restraint_curvature
 from torchref_kinetic_plugin.threads import one_thread
 
 #: Numbers of one block of derivatives: bounds memory.
 _BLOCK_NUMBERS = 4_000_000
-#: Restraint curvatures in one batch.
-_BATCH = 64
 #: Curvature, in units of the largest, below which a direction of the atoms is not determined.
 _RANK = 1e-9
 
@@ -71,7 +70,7 @@ def atom_freedom(
     n_atoms = 3 * n_free + n_b
     search = SecondOrderFit(list(variables.provider.modules_by_experiment), [])
     slopes = [slope for _, slope in search.jacobians()]
-    atoms = _restraint_curvature(variables, restraints)
+    atoms = restraint_curvature(variables, restraints)
     coupling = np.zeros((n_atoms, search.size))
     kinetics = np.zeros((search.size, search.size))
     for number, each in enumerate(experiments):
@@ -171,39 +170,3 @@ def _columns(each: JointExperiment, variables: JointVariables) -> list[list[tupl
             ]
         )
     return found
-
-
-def _restraint_curvature(variables: JointVariables, restraints: FormRestraints) -> Floats:
-    """(n_atoms, n_atoms), second derivatives of the restraints, without their negative part."""
-    result = np.zeros((variables.b.stop,) * 2)
-    for form, block in zip(restraints.forms, restraints.blocks, strict=True):
-        columns = variables.columns_of(block)
-        if len(columns):
-            result[np.ix_(columns, columns)] += _curvature_of(form, block, variables, columns)
-    if restraints.siblings is not None:
-        places = {row: 3 * number for number, row in enumerate(variables.rows.free.tolist())}
-        rows, curvature = restraints.siblings.curvature(variables.values)
-        for atom, own in zip(rows.T.tolist(), curvature.cpu().numpy(), strict=True):
-            chosen = [3 * form + axis for form, row in enumerate(atom) if row >= 0 for axis in range(3)]
-            columns = np.array([places[row] + axis for row in atom if row >= 0 for axis in range(3)])
-            result[np.ix_(columns, columns)] += own[np.ix_(chosen, chosen)]
-    return result
-
-
-def _curvature_of(form: AtomTerms, block: slice, variables: JointVariables, columns: Indices) -> Floats:
-    """(n, n), of the restraints of one form by its own variables."""
-    point = torch.from_numpy(variables.get()).requires_grad_()
-    chosen = torch.from_numpy(columns)
-    with torch.enable_grad():
-        total = torch.stack(list(form(variables.atom_values(point).rows(block)).values())).sum()
-        (gradient,) = torch.autograd.grad(total, point, create_graph=True)
-        parts = []
-        for some in torch.split(chosen, _BATCH):
-            probes = torch.zeros(len(some), len(point), dtype=torch.float64)
-            probes[torch.arange(len(some)), some] = 1.0
-            (part,) = torch.autograd.grad(gradient, point, probes, retain_graph=True, is_grads_batched=True)
-            parts.append(part[:, chosen])
-    curvature = torch.cat(parts).numpy()
-    values, vectors = np.linalg.eigh(0.5 * (curvature + curvature.T))
-    positive: Floats = (vectors * np.maximum(values, 0.0)) @ vectors.T
-    return positive
