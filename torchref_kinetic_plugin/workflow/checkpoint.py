@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 #: Name of the file in the output directory.
 CHECKPOINT = "checkpoint.pt"
-_SCHEMA = 2
+_SCHEMA = 3
 
 
 @final
@@ -36,8 +36,6 @@ class Checkpoint:
         File to the SHA-256 of its content, likewise.
     references : tuple of AtomValues
         The refined reference of each crystal form.
-    scales : tuple of pair of Tensor
-        Of each experiment, `JointSetup.absolute_scales`.
     progress : JointProgress
         Cycles done, and the state after them.
     statistics : tuple of DatasetStatistics
@@ -47,7 +45,6 @@ class Checkpoint:
     settings: str
     inputs: dict[str, str]
     references: tuple[AtomValues, ...]
-    scales: tuple[tuple[torch.Tensor, torch.Tensor], ...]
     progress: JointProgress
     statistics: tuple[DatasetStatistics, ...]
 
@@ -66,7 +63,6 @@ def write_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
         "settings": checkpoint.settings,
         "inputs": checkpoint.inputs,
         "references": [[each.xyz, each.b, each.u] for each in checkpoint.references],
-        "scales": [list(pair) for pair in checkpoint.scales],
         "cycles": [dataclasses.asdict(cycle) for cycle in progress.cycles],
         "state": _packed(progress.state),
         "best": _packed(progress.best),
@@ -118,8 +114,7 @@ def read_checkpoint(directory: Path, settings: str, inputs: dict[str, str]) -> C
     )
     statistics = tuple(DatasetStatistics(**row) for row in content["statistics"])
     references = tuple(AtomValues(*each) for each in content["references"])
-    scales = tuple((base, mask) for base, mask in content["scales"])
-    return Checkpoint(settings, inputs, references, scales, progress, statistics)
+    return Checkpoint(settings, inputs, references, progress, statistics)
 
 
 def _packed(state: Any) -> dict[str, Any]:

@@ -178,16 +178,13 @@ def refine_together(
         values = saved.references
     announce("choosing what moves", None)
     setup = prepare_joint(loaded, values, data, provider, device=device)
-    if saved is not None:
-        setup.set_absolute_scales(saved.scales)
     restraints = restraints_of(loaded, setup)
-    scales = setup.absolute_scales()
     statistics = list(saved.statistics) if saved is not None else []
 
     def after(progress: JointProgress) -> None:
         cycle = progress.cycles[-1]
         statistics.extend(statistics_of(setup, cycle.number))
-        write_checkpoint(directory, Checkpoint(settings, inputs, values, scales, progress, tuple(statistics)))
+        write_checkpoint(directory, Checkpoint(settings, inputs, values, progress, tuple(statistics)))
         announce(f"cycle {cycle.number} of at most {file.refinement.cycles}", _loss(cycle))
         on_cycle(summary_of(cycle))
 

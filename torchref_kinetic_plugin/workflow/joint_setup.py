@@ -66,19 +66,6 @@ class JointSetup:
         """Rows of each form."""
         return tuple(self.experiments[form.experiments[0]].block for form in self.forms)
 
-    def absolute_scales(self) -> tuple[tuple[torch.Tensor, torch.Tensor], ...]:
-        """Of each experiment, what takes electrons to its data before the fit, as ln, and what takes masks to solvent.
-
-        TorchRef's fit of them ends where rounding leads it, so who goes on from a checkpoint needs those of before.
-        """
-        return tuple((each.model.base_log_scale.clone(), each.mask_scale.clone()) for each in self.experiments)
-
-    def set_absolute_scales(self, scales: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> None:
-        """Take over what `absolute_scales` gave."""
-        for each, (base, mask) in zip(self.experiments, scales, strict=True):
-            each.model.base_log_scale = base.to(each.model.base_log_scale)
-            each.mask_scale.copy_(mask)
-
     def present_structures(self) -> tuple[tuple[AtomicStructure, ...], ...]:
         """The structures of each form at the variables' present values."""
         values = self.variables.values
