@@ -2,6 +2,7 @@
 
 import csv
 import math
+import re
 from pathlib import Path
 
 import gemmi
@@ -93,6 +94,18 @@ def test_structures_are_those_given(refined):
             np.testing.assert_allclose(there.pos.tolist(), site.atom.pos.tolist(), atol=1e-3)
             assert there.b_iso == pytest.approx(site.atom.b_iso, abs=1e-2)
             assert there.occ == pytest.approx(site.atom.occ, abs=1e-6)
+
+
+def test_python_of_the_page_runs(refined, monkeypatch, capsys):
+    monkeypatch.chdir(refined.parent)
+    page = (Path(__file__).parents[2] / "docs" / "deposition.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    code = code.replace("refined/", f"{refined.name}/")
+    exec(compile(code, "deposition.md", "exec"), {})
+    rate, *_ = (row for row in table(refined / "rates.csv") if row["kind"] == "rate_constant")
+    printed = capsys.readouterr().out
+    assert repr(float(rate["value"])) in printed
+    assert rate["std_error_ln"] in printed
 
 
 def test_datasets_are_those_of_the_series(refined):

@@ -31,17 +31,26 @@ def campaign(tmp_path_factory):
     return deposition, *depositions.written(directory, deposition)
 
 
-def group_name(state):
-    (group,) = state
-    return group.name
+def model_of(state):
+    """The one model of a state."""
+    ((model,),) = state
+    return model
+
+
+def states_of(system):
+    return [state for states in system.state_groups for state in states]
+
+
+def models_by_name(system):
+    return {model_of(state).name: model_of(state) for state in states_of(system)}
 
 
 def test_structures_come_back_atom_by_atom(campaign):
     deposition, system, _ = campaign
-    groups = {group.name: group for states in system.state_groups for state in states for group in state}
-    assert list(groups) == ["dark", "I1", "I2"]
+    found = models_by_name(system)
+    assert list(found) == ["dark", "I1", "I2"]
     for structure in deposition.crystals[0].structures:
-        (model,) = groups[structure.name]
+        model = found[structure.name]
         atoms, table = list(model.get_atoms()), structure.atoms
         assert len(atoms) == len(table)
         np.testing.assert_allclose([[a.x, a.y, a.z] for a in atoms], table.xyz, atol=1e-3)
@@ -80,9 +89,11 @@ def test_gemmi_reads_the_same_with_cell_tensors_and_charges(campaign):
 def test_each_atom_is_written_once_although_many_states_have_its_model(campaign):
     deposition, system, block = campaign
     assert len(block.find_values("_atom_site.id")) == sum(len(s.atoms) for s in deposition.crystals[0].structures)
-    assert len(block.find_values("_ihm_multi_state_model_group_link.state_id")) == 2 * 4 + 4 * 3
-    shared = {id(group) for states in system.state_groups for state in states for group in state}
-    assert len(shared) == 3
+    links = list(block.find_values("_ihm_multi_state_model_group_link.model_group_id"))
+    # The key of this table in the dictionary: a group has one state.
+    assert len(set(links)) == len(links) == 2 * 4 + 4 * 3
+    assert len({id(model_of(state)) for state in states_of(system)}) == 3
+    assert len(block.find_values("_ihm_model_list.model_id")) == 3
 
 
 def test_a_residue_that_changes_gets_a_sequence_of_its_own(campaign):
@@ -93,7 +104,7 @@ def test_a_residue_that_changes_gets_a_sequence_of_its_own(campaign):
         ["ALA", "ALA", "SER", "ALA"],
     ]
     assert [asym.strand_id for asym in chains] == ["A", "A"]
-    models_of = {group.name: group[0] for states in system.state_groups for state in states for group in state}
+    models_of = models_by_name(system)
     for name, chain in (("dark", 0), ("I1", 0), ("I2", 1)):
         used = {id(atom.asym_unit) for atom in models_of[name].get_atoms()}
         assert [id(asym) in used for asym in chains] == [chain == 0, chain == 1]
@@ -111,7 +122,7 @@ def test_each_temperature_has_its_own_scheme(campaign):
     for scheme, (name, rates) in zip(system.multi_state_schemes, depositions.RATES.items(), strict=True):
         found = scheme.get_connectivities()
         assert [(each.begin_state.name, each.end_state.name) for each in found] == [("A", "B"), ("B", "C"), ("C", "A*")]
-        assert {state.name: group_name(state) for state in scheme.get_states()} == {
+        assert {state.name: model_of(state).name for state in scheme.get_states()} == {
             "A": "dark",
             "B": "I1",
             "C": "I2",
@@ -147,8 +158,8 @@ def test_occupancies_of_every_timepoint_come_back(campaign):
         for state in states:
             if state.population_fraction is not None:
                 details = read_details(state.details)
-                assert state.experiment_type == "Fraction of bulk"
-                assert group_name(state) == state.name
+                assert (state.experiment_type, state.type) == ("Fraction of bulk", "conformational change")
+                assert model_of(state).name == state.name
                 assert float(details["delay_s"]) == depositions.DELAYS[details["timepoint"]]
                 found.setdefault((details["experiment"], details["timepoint"]), []).append(state.population_fraction)
     assert set(found) == set(depositions.OCCUPANCIES)
@@ -303,13 +314,12 @@ def test_several_crystals_keep_their_own_cells(tmp_path):
     crystals = (*deposition.crystals, DepositedCrystal("300K", tuple(warm)))
     changed = replace(deposition, crystals=crystals, experiments=(cold, replace(hot, crystal=1)))
     system, block = depositions.written(tmp_path, changed)
-    names = [group.name for group in {id(g): g for s in system.state_groups for t in s for g in t}.values()]
-    assert names == [f"{s} ({c})" for c in ("280K", "300K") for s in ("dark", "I1", "I2")]
+    assert list(models_by_name(system)) == [f"{s} ({c})" for c in ("280K", "300K") for s in ("dark", "I1", "I2")]
     assert len(block.find_values("_atom_site.id")) == 2 * sum(len(each.atoms) for each in warm)
     assert float(block.find_value("_cell.length_a")) == 30.0
-    details = {g.name: read_details(g.details) for s in system.state_groups for t in s for g in t}
+    details = {group.name: read_details(group.details) for state in states_of(system) for group in state}
     assert details["I1 (300K)"]["cell"] == "30.5 40 50 90 90 90"
-    assert {group_name(state)[-6:] for state in system.multi_state_schemes[1].get_states()} == {"(300K)"}
+    assert {model_of(state).name[-6:] for state in system.multi_state_schemes[1].get_states()} == {"(300K)"}
     assert list(block.find_values("_diffrn.crystal_id")) == ["1", "2"]
 
 
@@ -323,3 +333,21 @@ def test_refined_or_as_given_is_said(tmp_path):
 def test_a_directory_that_is_not_there_is_an_error_of_the_user(tmp_path):
     with pytest.raises(FileError, match="nowhere"):
         write_deposition(tmp_path / "nowhere" / "deposition.cif", depositions.campaign(tmp_path))
+
+
+def test_at_infinite_time_only_ratios_of_rates_are_given(tmp_path):
+    scheme = Scheme.build("A<->B")
+    mapped = DepositedScheme(scheme, {"A": "dark", "B": "I1"}, ((0.7, 0.3), (0.1, 0.9)))
+    parameters = [depositions.rate("280K", name, value) for name, value in (("A->B", 1.0), ("B->A", 0.5))]
+    parameters += [depositions.efficiency("280K", name, 1.0) for name in ("A->B", "B->A")]
+    parameters.append(Estimate("280K", "equilibrium_constant", "A<->B", 2.0, "", 0.1, 1.6, 2.4, 1.0, 0.2))
+    deposition = depositions.one_scheme(tmp_path, mapped, parameters)
+    (experiment,) = deposition.experiments
+    static = [replace(each, time_s=math.inf) for each in experiment.datasets]
+    system, _ = depositions.written(
+        tmp_path, replace(deposition, experiments=(replace(experiment, datasets=tuple(static)),))
+    )
+    forward, back = (each.kinetic_rate for each in system.multi_state_schemes[0].get_connectivities())
+    assert (forward.transition_rate_constant, back.transition_rate_constant) == (None, None)
+    assert read_details(forward.details)["equilibrium_constant"] == "2 (standard error 0.2)"
+    assert [read_details(each.details)["relative_rate_constant"] for each in (forward, back)] == ["1", "0.5"]

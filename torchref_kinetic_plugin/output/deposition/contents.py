@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,6 +108,11 @@ class DepositedExperiment:
     concentration: float | None = None
     pump_energy: float | None = None
     scheme: DepositedScheme | None = None
+
+    @property
+    def static(self) -> bool:
+        """Whether nothing was triggered: all timepoints are of the stationary state, which ratios of rates decide."""
+        return all(math.isinf(each.time_s) for each in self.datasets if each.time_s is not None)
 
 
 @final

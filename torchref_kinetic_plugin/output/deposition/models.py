@@ -11,7 +11,7 @@ import ihm.model
 import ihm.protocol
 import ihm.representation
 
-from torchref_kinetic_plugin.output.deposition.contents import Deposition
+from torchref_kinetic_plugin.output.deposition.contents import DepositedExperiment, Deposition
 from torchref_kinetic_plugin.output.deposition.details import details, number
 from torchref_kinetic_plugin.output.deposition.molecules import Molecules
 from torchref_kinetic_plugin.structures import AtomicStructure
@@ -19,7 +19,7 @@ from torchref_kinetic_plugin.structures import AtomicStructure
 
 @final
 class Models:
-    """The models of a deposition; each is a group of its own, as states and occupancies refer to groups.
+    """The models of a deposition.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class Models:
     def __init__(self, deposition: Deposition, protocol: ihm.protocol.Protocol) -> None:
         self._protocol = protocol
         self._parts: dict[tuple[int, ...], tuple[ihm.Assembly, ihm.representation.Representation]] = {}
-        self._groups: dict[tuple[int, str], ihm.model.ModelGroup] = {}
+        self._models: dict[tuple[int, str], tuple[ihm.model.Model, str]] = {}
         named = [
             (number, crystal.name, each)
             for number, crystal in enumerate(deposition.crystals)
@@ -48,15 +48,13 @@ class Models:
         several = len(deposition.crystals) > 1
         for place, ((crystal, crystal_name, structure), copy) in enumerate(zip(named, copies, strict=True)):
             name = f"{structure.name} ({crystal_name})" if several else structure.name
-            self._groups[crystal, structure.name] = ihm.model.ModelGroup(
-                [self._model(place, name, copy)],
-                name=name,
-                details=_about(structure, crystal_name, refined=deposition.structures_refined),
-            )
+            about = _about(structure, crystal_name, refined=deposition.structures_refined)
+            self._models[crystal, structure.name] = self._model(place, name, copy), about
 
-    def group(self, crystal: int, structure: str) -> ihm.model.ModelGroup:
-        """The group that holds the model of a structure in a crystal."""
-        return self._groups[crystal, structure]
+    def new_group(self, crystal: int, structure: str) -> ihm.model.ModelGroup:
+        """A group of one model, for one state: a model may be in many groups, a group belongs to one state."""
+        model, about = self._models[crystal, structure]
+        return ihm.model.ModelGroup([model], name=model.name, details=about)
 
     def _model(self, place: int, name: str, structure: gemmi.Structure) -> ihm.model.Model:
         atoms = list(self._atoms(place, structure))
@@ -89,6 +87,11 @@ class Models:
                         occupancy=number(round(atom.occ, 6)),
                         alt_id=atom.altloc if atom.has_altloc() else None,
                     )
+
+
+def kind_of_states(experiment: DepositedExperiment) -> str:
+    """In which the states of an experiment differ, in the dictionary's words."""
+    return "conformational change" if experiment.concentration is None else "ligand binding"
 
 
 def _about(structure: AtomicStructure, crystal: str, *, refined: bool) -> str:

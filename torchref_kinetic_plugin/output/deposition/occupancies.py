@@ -10,7 +10,7 @@ import ihm.model
 
 from torchref_kinetic_plugin.output.deposition.contents import DepositedExperiment, Deposition
 from torchref_kinetic_plugin.output.deposition.details import details, number
-from torchref_kinetic_plugin.output.deposition.models import Models
+from torchref_kinetic_plugin.output.deposition.models import Models, kind_of_states
 from torchref_kinetic_plugin.results import OccupancyEstimate
 
 #: Standard errors in half a 95 % interval.
@@ -30,7 +30,8 @@ def timepoint_states(
         for each in rows:
             states.append(
                 ihm.model.State(
-                    [models.group(experiment.crystal, each.structure)],
+                    [models.new_group(experiment.crystal, each.structure)],
+                    type=kind_of_states(experiment),
                     name=each.structure,
                     experiment_type="Fraction of bulk",
                     population_fraction=number(each.occupancy),

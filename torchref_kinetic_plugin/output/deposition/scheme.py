@@ -15,7 +15,7 @@ from scipy.sparse.csgraph import connected_components
 from torchref_kinetic_plugin.output.deposition.contents import DepositedExperiment, DepositedScheme, Deposition
 from torchref_kinetic_plugin.output.deposition.datasets import condition
 from torchref_kinetic_plugin.output.deposition.details import details, number
-from torchref_kinetic_plugin.output.deposition.models import Models
+from torchref_kinetic_plugin.output.deposition.models import Models, kind_of_states
 from torchref_kinetic_plugin.results import ALL_EXPERIMENTS, Estimate
 from torchref_kinetic_plugin.scheme import Scheme, Step
 
@@ -29,7 +29,8 @@ def scheme_states(experiment: DepositedExperiment, models: Models) -> ihm.model.
     return ihm.model.StateGroup(
         [
             ihm.model.State(
-                [models.group(experiment.crystal, structure)],
+                [models.new_group(experiment.crystal, structure)],
+                type=kind_of_states(experiment),
                 name=state,
                 details=details(
                     experiment=experiment.name, structure=structure, role=_role(state, experiment.scheme.scheme)
@@ -67,9 +68,9 @@ def multi_state_scheme(
     written = ihm.multi_state_scheme.MultiStateScheme(
         f"{scheme.chart.text} ({experiment.name})", details=_about(experiment, scheme, [*own, *shared])
     )
-    alone = _states_alone(scheme, estimates)
+    alone = frozenset() if experiment.static else _states_alone(scheme, estimates)
     for step in scheme.steps:
-        written.add_connectivity(_connectivity(scheme, step, states, datasets, estimates, alone))
+        written.add_connectivity(_connectivity(experiment, step, states, datasets, estimates, alone))
     used = {place for step in scheme.steps for place in (step.source, step.target)}
     for place, state in enumerate(states):
         if place not in used:
@@ -124,13 +125,15 @@ def _with_error(estimate: Estimate) -> str:
 
 
 def _connectivity(
-    scheme: Scheme,
+    experiment: DepositedExperiment,
     step: Step,
     states: Sequence[ihm.model.State],
     datasets: ihm.dataset.DatasetGroup,
     estimates: _Estimates,
     alone: frozenset[int],
 ) -> ihm.multi_state_scheme.Connectivity:
+    assert experiment.scheme is not None
+    scheme = experiment.scheme.scheme
     efficiency = estimates["efficiency", step.name]
     impulsive = step.name in scheme.impulsive
     failing = efficiency.value != 1.0 or efficiency.refined
@@ -151,7 +154,9 @@ def _connectivity(
         return written
     rate = estimates["rate_constant", step.name]
     written.kinetic_rate = ihm.multi_state_scheme.KineticRate(
-        number(rate.value), details=_rate_details(step, estimates), dataset_group=datasets
+        None if experiment.static else number(rate.value),
+        details=_rate_details(step, estimates, static=experiment.static),
+        dataset_group=datasets,
     )
     leaving = [each for each in scheme.finite_steps if each.source == step.source]
     if step.source in alone and len(leaving) == 1:
@@ -164,14 +169,16 @@ def _connectivity(
     return written
 
 
-def _rate_details(step: Step, estimates: _Estimates) -> str:
+def _rate_details(step: Step, estimates: _Estimates, *, static: bool) -> str:
     rate = estimates["rate_constant", step.name]
     source, target = step.name.split("->")
     second = estimates.get(("second_order_rate_constant", step.name))
     constant = estimates.get(("equilibrium_constant", f"{source}<->{target}"))
     return details(
         transition=step.name,
-        unit=rate.unit,
+        relative_rate_constant=rate.value if static else None,
+        meaning="only ratios of rates show" if static else None,
+        unit=None if static else rate.unit,
         refined="yes" if rate.refined else "no",
         std_error_ln=rate.std_error_ln,
         std_error=rate.std_error,

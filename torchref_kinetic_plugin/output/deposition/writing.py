@@ -82,15 +82,15 @@ def write_deposition(path: str | os.PathLike[str], deposition: Deposition) -> No
 
 @final
 class _System(ihm.System):  # type: ignore[misc]
-    """A system in which several states have one model: each kinetic state and each timepoint refers to it."""
+    """A system whose states have models in common: those of the structures."""
 
-    def _all_model_groups(self, only_in_states: bool = True) -> Iterator[ihm.model.ModelGroup]:
-        """Give each group once; python-ihm would write its atoms for every state that has it."""
+    def _all_models(self) -> Iterator[tuple[ihm.model.ModelGroup, ihm.model.Model]]:
+        """Give each model once; python-ihm would write its atoms for every group that has it."""
         seen: set[int] = set()
-        for group in super()._all_model_groups(only_in_states):
-            if id(group) not in seen:
-                seen.add(id(group))
-                yield group
+        for group, model in super()._all_models():
+            if id(model) not in seen:
+                seen.add(id(model))
+                yield group, model
 
 
 def _system(deposition: Deposition) -> tuple[ihm.System, list[float | None]]:
