@@ -310,5 +310,9 @@ def _write(run: Refinement, result: RefinementResult, directory: Path, on_progre
         from torchref_kinetic_plugin.workflow.structure_files import write_structures_of
 
         write_structures_of(run.joint, result, directory / "structures")
+    if file.output.deposition:
+        from torchref_kinetic_plugin.workflow.deposition_file import write_deposition_of
+
+        write_deposition_of(run, result, directory / "deposition.cif")
     # Last, so that who finds a result finds everything.
     write_tables(directory, result)
