@@ -159,7 +159,7 @@ def refine(
         else:
             run, result = _fitted(run, before, begun, on_progress)
         result = write_sections(loaded.plugins, result, directory)
-        _write(run, result, directory, on_progress)
+        result = _write(run, result, directory, on_progress)
         loaded.plugins.refinement_finished(run, result)
     return result
 
@@ -289,7 +289,9 @@ def _refined_together(
     return run, result
 
 
-def _write(run: Refinement, result: RefinementResult, directory: Path, on_progress: Callable[[Progress], None]) -> None:
+def _write(
+    run: Refinement, result: RefinementResult, directory: Path, on_progress: Callable[[Progress], None]
+) -> RefinementResult:
     from torchref_kinetic_plugin.output.tables import write_tables
     from torchref_kinetic_plugin.workflow.pictures import write_plots
 
@@ -310,5 +312,13 @@ def _write(run: Refinement, result: RefinementResult, directory: Path, on_progre
         from torchref_kinetic_plugin.workflow.structure_files import write_structures_of
 
         write_structures_of(run.joint, result, directory / "structures")
+    if file.output.report:
+        from torchref_kinetic_plugin.output.report import material_of, write_report
+        from torchref_kinetic_plugin.workflow.map_pictures import write_map_views
+
+        on_progress(Progress("report"))
+        result = replace(result, map_views=tuple(write_map_views(run, result, directory)))
+        write_report(material_of(result, directory))
     # Last, so that who finds a result finds everything.
     write_tables(directory, result)
+    return result
