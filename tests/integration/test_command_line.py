@@ -12,7 +12,9 @@ import gemmi
 import numpy as np
 import pytest
 
+from tests.unit.output.html_page import Page
 from torchref_kinetic_plugin.cli.main import VERBS, main
+from torchref_kinetic_plugin.results import read_result
 
 EXAMPLE = Path(__file__).parents[2] / "example_data" / "photocycle"
 
@@ -121,7 +123,9 @@ def test_plots_and_resolved_file(refined, tmp_path):
 
 def test_the_flag_is_all_it_takes(campaign, tmp_path):
     text = (campaign / "refinement.toml").read_text().replace('occupancy = "kinetics"', 'occupancy = "unrestrained"')
-    (campaign / "free.toml").write_text(text.replace("[output]", "[output]\nmaps = false\nplots = false"))
+    (campaign / "free.toml").write_text(
+        text.replace("[output]", "[output]\nmaps = false\nplots = false\nreport = false")
+    )
     assert main(["refine", str(campaign / "free.toml"), "-q", "-o", str(tmp_path / "free")]) == 0
     truth = json.loads((EXAMPLE / "truth" / "truth.json").read_text())
     true = {
@@ -135,6 +139,64 @@ def test_the_flag_is_all_it_takes(campaign, tmp_path):
     assert len(errors) == 24
     assert math.sqrt(np.mean(np.square(errors))) < 0.03
     assert sum(row["upper"] != "" for row in rows) == 24
+
+
+def test_the_report_shows_what_was_found(refined):
+    page = Page((refined / "report.html").read_text())
+    rows = {(row["kind"], row["name"]): row for row in table(refined / "rates.csv")}
+    shown = {row[1][0]: row[2][1] for row in page.body("parameters")}
+    for kind, name, label in (
+        ("rate_constant", "B->C", "B → C"),
+        ("rate_constant", "C->A", "C → A"),
+        ("efficiency", "A->B", "A → B"),
+    ):
+        assert shown[label] == pytest.approx(float(rows[kind, name]["value"]), rel=1e-9)
+    occupancies = [float(row["occupancy"]) for row in table(refined / "occupancies.csv")]
+    assert [cell[1] for row in page.body("occupancies-298K") for cell in row[2:]] == pytest.approx(occupancies)
+    data = page.body("data-table")
+    assert [row[0][0] for row in data] == ["dark", *(row[0][0] for row in page.body("occupancies-298K"))]
+    assert data[0][3][0] == "7 202"
+    assert data[0][5][0] == "98.1"
+    assert all(row[7][1] > 0.9 for row in data[1:])
+    assert len(page.body("inputs")) == 12
+    assert page.text.count("Correlation of the two maps") >= 3
+    assert "script" not in page.tags
+    assert all(each.startswith(("#", "data:image/")) for each in page.addresses)
+
+
+def test_views_show_that_what_moved_is_in_the_data(refined):
+    views = read_result(refined / "result.json").map_views
+    assert {each.structure for each in views} == {"I1", "I2"}
+    assert all((refined / each.file).stat().st_size > 10_000 for each in views)
+    histidines = [each for each in views if each.residue == "A/HIS 68"]
+    assert len(histidines) == 2
+    assert all(each.rms_shift > 2.0 and each.correlation > 0.8 for each in histidines)
+    assert {each.timepoint for each in histidines} == {"10_ns", "4_us"}
+
+
+def test_the_report_is_made_again_with_profiles_that_came_later(refined, tmp_path, capsys):
+    directory = tmp_path / "refined"
+    shutil.copytree(refined, directory)
+    before = (directory / "report.html").read_text()
+    assert main(["report", str(directory), "-q"]) == 0
+    assert (directory / "report.html").read_text() == before
+    rate = read_result(directory / "result.json").parameter("rate_constant", "B->C")
+    points = [{"value": rate.value * factor, "drop": drop} for factor, drop in ((0.9, 4.0), (1.0, 0.0), (1.1, 4.1))]
+    profile = {"experiment": "298K", "kind": "rate_constant", "name": "B->C", "unit": "1/s", "value": rate.value}
+    profile |= {"points": points, "lower": 0.93 * rate.value, "upper": None, "remarks": []}
+    (directory / "profiles.json").write_text(json.dumps([profile]))
+    assert main(["report", str(directory)]) == 0
+    assert "report.html written" in capsys.readouterr().out
+    (row,) = Page((directory / "report.html").read_text()).body("profiles")
+    assert row[1][0] == "B → C"
+    assert row[2][1] == rate.value
+
+
+def test_a_report_needs_a_result(tmp_path, capsys):
+    assert main(["report", str(tmp_path)]) == 2
+    assert "has no result.json" in capsys.readouterr().err
+    assert main(["report", str(tmp_path / "nowhere")]) == 2
+    assert "no such directory" in capsys.readouterr().err
 
 
 def test_from_python(campaign, tmp_path):
@@ -151,7 +213,7 @@ def test_from_python(campaign, tmp_path):
     assert found.value == pytest.approx(2e6, rel=0.25)
     assert found.refined
     assert stages[0] == "reading structures"
-    assert stages[-1] == "writing"
+    assert stages[-2:] == ["writing", "report"]
     with pytest.raises(KeyError, match="rate_constant X->Y"):
         result.parameter("rate_constant", "X->Y")
 
@@ -263,4 +325,4 @@ def test_help_imports_nothing_slow():
     code += "print([m for m in ('torch', 'torchref', 'gemmi', 'numpy', 'pydantic', 'rich') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-    assert set(VERBS) == {"refine", "check", "init", "simulate", "plugins"}
+    assert set(VERBS) == {"refine", "check", "init", "simulate", "report", "plugins"}

@@ -19,6 +19,7 @@ VERBS = {
     "check": "validate a refinement file, its models and data, without fitting",
     "init": "write a refinement file to start from",
     "simulate": "simulate a series with known truth",
+    "report": "make the report of a finished refinement again, with what was found since",
     "plugins": "list plugins, what they offer, and which failed",
 }
 
@@ -77,7 +78,7 @@ def build_parser() -> argparse.ArgumentParser:
         made[name].add_argument("--d-min", type=float, metavar="A", help="high-resolution limit in place of the file's")
     for name in ("refine", "check", "plugins"):
         made[name].add_argument("--no-plugins", action="store_true", help="built-in plugins only")
-    for name in ("refine", "check", "init", "simulate"):
+    for name in ("refine", "check", "init", "simulate", "report"):
         made[name].add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
     made["refine"].add_argument("-o", "--output", metavar="DIR", help="output directory in place of the file's")
     made["refine"].add_argument("--device", default="cpu", help="where to compute, e.g. cuda (default: cpu)")
@@ -90,6 +91,7 @@ def build_parser() -> argparse.ArgumentParser:
     made["init"].add_argument("--force", action="store_true", help="replace a refinement.toml that is there")
     made["simulate"].add_argument("file", help="simulation file, TOML; see docs/simulate.md")
     made["simulate"].add_argument("-o", "--output", required=True, metavar="DIR", help="where the series is written")
+    made["report"].add_argument("directory", metavar="DIR", help="output directory of a refinement")
     return parser
 
 

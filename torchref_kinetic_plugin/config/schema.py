@@ -234,6 +234,7 @@ class OutputSection(Section):
     directory: Directory = Field(default=Path("refined"), description="Where everything is written.")
     maps: Flag = Field(default=True, description="Whether map coefficients are written.")
     plots: Flag = Field(default=True, description="Whether plots are drawn.")
+    report: Flag = Field(default=True, description="Whether a report is written, as one HTML file.")
     deposition: Flag = Field(default=True, description="Whether the deposition file is written.")
 
 

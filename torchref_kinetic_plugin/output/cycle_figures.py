@@ -34,7 +34,10 @@ def history_figure(result: RefinementResult) -> Figure:
     shown = [s for s in result.statistics if s.cycle in {0, *numbers}]
     times = sorted({each.cycle for each in shown})
     for axes, pick in ((r_free, "r_free"), (correlation, "cc_diff_free")):
-        means = [_mean([getattr(each, pick) for each in shown if each.cycle == time]) for time in times]
+        # Of datasets that have a value in every cycle: else the mean moves when one comes to have it.
+        lacking = {(each.experiment, each.dataset) for each in shown if getattr(each, pick) is None}
+        kept = [each for each in shown if (each.experiment, each.dataset) not in lacking]
+        means = [_mean([getattr(each, pick) for each in kept if each.cycle == time]) for time in times]
         axes.plot(times, means, marker="o", color=colour(0), label="mean over datasets")
     r_free.set_ylabel("R-free")
     correlation.set_ylabel("correlation of\ndifferences, free")
@@ -61,7 +64,6 @@ def shifts_figure(result: RefinementResult) -> Figure:
     """Draw the r.m.s. displacement of each residue that moves against the reference, with its standard error."""
     forms = list(dict.fromkeys((each.experiment, each.structure) for each in result.shifts))
     several = len({experiment for experiment, _ in forms}) > 1
-    structures = list(dict.fromkeys(structure for _, structure in forms))
     residues = sorted({each.residue for each in result.shifts}, key=_order)
     figure = new_figure((max(6.0, 1.5 + 0.28 * len(residues)), 2.0 + 1.8 * len(forms)))
     panels = figure.subplots(len(forms), 1, sharex=True, squeeze=False)[:, 0]
@@ -69,10 +71,10 @@ def shifts_figure(result: RefinementResult) -> Figure:
         own = {each.residue: each for each in result.shifts if (each.experiment, each.structure) == form}
         places = [place for place, residue in enumerate(residues) if residue in own]
         rows = [own[residues[place]] for place in places]
-        axes.bar(places, [each.rms for each in rows], color=colour(structures.index(form[1])), width=0.7)
+        axes.bar(places, [each.rms for each in rows], color=colour(result.structures.index(form[1])), width=0.7)
         errors = [0.0 if math.isnan(each.std_error) else math.sqrt(3.0) * each.std_error for each in rows]
         axes.errorbar(places, [each.rms for each in rows], yerr=errors, fmt="none", color="#333333", linewidth=0.8)
-        axes.set_ylabel(f"{plain(', '.join(form if several else form[1:]))}\nr.m.s. shift, A")
+        axes.set_ylabel(f"{plain(', '.join(form if several else form[1:]))}\nr.m.s. shift, Å")
         axes.set_ylim(bottom=0.0)
     panels[-1].set_xticks(range(len(residues)), [plain(residue) for residue in residues], rotation=90)
     panels[0].set_title(plain(result.title) + "\ndisplacement against the reference", fontsize="medium")

@@ -10,7 +10,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from torchref_kinetic_plugin.plotting.style import GREY, colour, line, marker, new_figure, plain
+from torchref_kinetic_plugin.plotting.style import (
+    GREY,
+    add_side_panel,
+    colour,
+    draw_frame,
+    draw_open_points,
+    draw_points,
+    line,
+    marker,
+    new_figure,
+    plain,
+)
 from torchref_kinetic_plugin.plotting.time_axis import TimeAxis
 
 Array = NDArray[np.float64]
@@ -60,28 +71,10 @@ def _draw_curves(axes: Axes, courses: TimeCourses) -> None:
         style = {"color": colour(number), "linestyle": line(number), "linewidth": 1.8}
         for delays, values in zip(courses.axis.dense(), courses.smooth, strict=True) if courses.smooth else ():
             axes.plot(courses.axis.place(delays), values[number], **style)  # type: ignore[arg-type]
-        axes.plot(
-            places[order],
-            courses.measured[number][order],
-            color=colour(number),
-            linestyle="none" if courses.smooth else line(number),
-            marker=marker(number),
-            markersize=5.5,
-            markeredgecolor="white",
-            markeredgewidth=0.6,
-            label=plain(label),
-        )
+        joined = "none" if courses.smooth else line(number)
+        draw_points(axes, places[order], courses.measured[number][order], number, label=label, linestyle=joined)
         if courses.target is not None:
-            axes.plot(
-                places,
-                courses.target[number],
-                color=colour(number),
-                linestyle="none",
-                marker=marker(number),
-                markersize=9,
-                markerfacecolor="none",
-                markeredgewidth=1.4,
-            )
+            draw_open_points(axes, places, courses.target[number], number)
 
 
 def _finish(axes: Axes, courses: TimeCourses, time_unit: str | None, ylabel: str) -> None:
@@ -90,9 +83,7 @@ def _finish(axes: Axes, courses: TimeCourses, time_unit: str | None, ylabel: str
     low, high = min(0.0, *(v.min(initial=0.0) for v in shown)), max(1.0, *(v.max(initial=1.0) for v in shown))
     axes.set_ylim(low - 0.04, high + 0.04)
     axes.set_ylabel(ylabel)
-    axes.grid(axis="y", color="#dddddd", linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
+    draw_frame(axes)
 
 
 def occupancy_figure(
@@ -134,17 +125,7 @@ def occupancy_figure(
             axes.set_title(plain(name), loc="left", fontsize="medium")
     if title:
         figure.suptitle(plain(title), fontsize="large")
-    handles, labels = grid[0, 0].get_legend_handles_labels()
-    text = "\n".join(plain(entry) for entry in side_panel)
-    figure.legend(
-        handles,
-        labels,
-        loc="outside right upper",
-        frameon=False,
-        title=text or None,
-        title_fontproperties={"family": "monospace", "size": "small"},
-        alignment="left",
-    )
+    add_side_panel(figure, grid[0, 0], side_panel)
     return figure
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from torchref_kinetic_plugin.files import atomic_path
 
@@ -16,6 +20,8 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "*")
 #: Line styles that follow each other once the colours are used up.
 LINES = ("-", "--", ":")
 GREY = "#666666"
+#: Of lines that help the eye.
+PALE = "#dddddd"
 _DPI = 150
 
 
@@ -44,6 +50,65 @@ def new_figure(figsize: tuple[float, float]) -> Figure:
     figure = Figure(figsize=figsize, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
+
+
+def draw_points(
+    axes: Axes,
+    places: NDArray[np.float64],
+    values: NDArray[np.float64],
+    number: int,
+    *,
+    label: str | None = None,
+    size: float = 5.5,
+    linestyle: str = "none",
+) -> None:
+    """Draw the points (n,) of a curve by its place in the list, with a white rim that parts those that overlap."""
+    axes.plot(
+        places,
+        values,
+        color=colour(number),
+        linestyle=linestyle,
+        marker=marker(number),
+        markersize=size,
+        markeredgecolor="white",
+        markeredgewidth=0.6,
+        label=None if label is None else plain(label),
+    )
+
+
+def draw_open_points(
+    axes: Axes, places: NDArray[np.float64], values: NDArray[np.float64], number: int, *, size: float = 9.0
+) -> None:
+    """Draw points (n,) that a curve is compared with, as large open shapes about its own."""
+    axes.plot(
+        places,
+        values,
+        color=colour(number),
+        linestyle="none",
+        marker=marker(number),
+        markersize=size,
+        markerfacecolor="none",
+        markeredgewidth=1.4,
+    )
+
+
+def draw_frame(axes: Axes) -> None:
+    """Leave of the frame what is read: the axes left and below, and pale lines across."""
+    axes.grid(axis="y", color=PALE, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def add_side_panel(figure: Figure, axes: Axes, lines: Sequence[str]) -> None:
+    """Put lines of text and the legend of some axes at the right of a figure."""
+    figure.legend(
+        *axes.get_legend_handles_labels(),
+        loc="outside right upper",
+        frameon=False,
+        title="\n".join(plain(entry) for entry in lines) or None,
+        title_fontproperties={"family": "monospace", "size": "small"},
+        alignment="left",
+    )
 
 
 def save(figure: Figure, path: str | os.PathLike[str]) -> None:

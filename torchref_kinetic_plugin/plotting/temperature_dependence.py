@@ -11,7 +11,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from torchref_kinetic_plugin.plotting.style import colour, line, marker, new_figure, plain
+from torchref_kinetic_plugin.plotting.style import (
+    PALE,
+    add_side_panel,
+    colour,
+    draw_frame,
+    draw_points,
+    line,
+    new_figure,
+    plain,
+)
 
 Array = NDArray[np.float64]
 
@@ -100,7 +109,7 @@ def rate_law_figure(
             _draw_line(axes, each, number + place, eyring=eyring)
         axes.set_xlabel("1000 / T  (1/K)")
         axes.set_ylabel(quantity if number % columns == 0 else "")
-        axes.grid(color="#dddddd", linewidth=0.6)
+        axes.grid(color=PALE, linewidth=0.6)
         axes.set_axisbelow(True)
         _temperatures_above(axes, together)
         if len(panels) > 1:
@@ -131,17 +140,7 @@ def _draw_line(axes: Axes, each: RateLine, number: int, *, eyring: bool) -> None
     if each.lower is not None and each.upper is not None:
         bars = np.stack([y - height(each.lower, each.temperatures), height(each.upper, each.temperatures) - y])
         axes.errorbar(places, y, yerr=bars, fmt="none", ecolor=colour(number), elinewidth=1.2, capsize=3.0)
-    axes.plot(
-        places,
-        y,
-        color=colour(number),
-        linestyle="none",
-        marker=marker(number),
-        markersize=6.0,
-        markeredgecolor="white",
-        markeredgewidth=0.6,
-        label=plain(each.label),
-    )
+    draw_points(axes, places, y, number, label=each.label, size=6.0)
 
 
 def _temperatures_above(axes: Axes, lines: Sequence[RateLine]) -> None:
@@ -189,31 +188,12 @@ def occupancy_temperature_figure(
     for number, label in enumerate(labels):
         if smooth is not None:
             axes.plot(smooth[0], smooth[1][number], color=colour(number), linestyle=line(number), linewidth=1.8)
-        axes.plot(
-            temperatures,
-            measured[number],
-            color=colour(number),
-            linestyle="none",
-            marker=marker(number),
-            markersize=5.5,
-            markeredgecolor="white",
-            markeredgewidth=0.6,
-            label=plain(label),
-        )
+        draw_points(axes, temperatures, measured[number], number, label=label)
     axes.set_ylim(-0.04, 1.04)
     axes.set_xlabel("temperature (K)")
     axes.set_ylabel(ylabel)
-    axes.grid(axis="y", color="#dddddd", linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
+    draw_frame(axes)
     if title:
         figure.suptitle(plain(title), fontsize="large")
-    figure.legend(
-        *axes.get_legend_handles_labels(),
-        loc="outside right upper",
-        frameon=False,
-        title="\n".join(plain(entry) for entry in side_panel) or None,
-        title_fontproperties={"family": "monospace", "size": "small"},
-        alignment="left",
-    )
+    add_side_panel(figure, axes, side_panel)
     return figure

@@ -42,24 +42,10 @@ class Agreement:
 def agreements(model: ExperimentModel, occupancies: Tensor) -> list[Agreement]:
     """Agreement of each dataset, references first, at occupancies (K, N) of the timepoints.
 
-    Amplitudes are put on the model's scale by least squares on the work reflections, as R factors want it; the scale
-    of highest likelihood is a little smaller, since the model lacks what the common error adds. Differences of a
-    timepoint are to the weighted mean of the references, on reflections that both have.
+    Differences of a timepoint are to the weighted mean of the references, on reflections that both have.
     """
-    calculated, _ = model.calculated_amplitudes(occupancies)
+    observed, sigmas, calculated = amplitudes_on_model_scale(model, occupancies)
     grid, first = model.data.grid, model.data.n_references
-    scales = fit_scales_to_model(
-        grid.amplitude,
-        grid.sigma,
-        calculated,
-        grid.hkl,
-        model.data.crystal,
-        use=~grid.free,
-        names=model.data.datasets,
-        max_residual=math.inf,
-    )
-    factors = scales.values(grid.hkl)
-    observed, sigmas = grid.amplitude / factors, grid.sigma / factors
     reference = weighted_mean(observed[:first], sigmas[:first]) if first else None
     result = []
     for row, name in enumerate(model.data.datasets):
@@ -82,6 +68,28 @@ def agreements(model: ExperimentModel, occupancies: Tensor) -> list[Agreement]:
             )
         )
     return result
+
+
+def amplitudes_on_model_scale(model: ExperimentModel, occupancies: Tensor) -> tuple[Floats, Floats, Floats]:
+    """Observed amplitudes, their sigmas and calculated amplitudes (T, H), electrons, at occupancies (K, N).
+
+    Amplitudes are put on the model's scale by least squares on the work reflections, as R factors want it; the scale
+    of highest likelihood is a little smaller, since the model lacks what the common error adds.
+    """
+    calculated, _ = model.calculated_amplitudes(occupancies)
+    grid = model.data.grid
+    scales = fit_scales_to_model(
+        grid.amplitude,
+        grid.sigma,
+        calculated,
+        grid.hkl,
+        model.data.crystal,
+        use=~grid.free,
+        names=model.data.datasets,
+        max_residual=math.inf,
+    )
+    factors = scales.values(grid.hkl)
+    return grid.amplitude / factors, grid.sigma / factors, calculated
 
 
 def weighted_mean(values: Floats, sigmas: Floats) -> Floats:

@@ -70,7 +70,7 @@ class ProviderParameters:
             slope = self._fit.gradient(value)
             error = lower = upper = sigma = None
             if slope.any():
-                sigma = _error_along(slope, uncertainty.covariance)
+                sigma = error_along(slope, uncertainty.covariance)
                 if kind not in SIGNED_KINDS:
                     error = sigma / abs(number) if number else math.inf
                 lower, upper = _interval(number, sigma, kind)
@@ -197,7 +197,8 @@ def occupancy_estimates(
     return found
 
 
-def _error_along(slope: Floats, covariance: Floats) -> float:
+def error_along(slope: Floats, covariance: Floats) -> float:
+    """Standard error of what depends on the raw parameters by a slope (n_refined,); infinite where one is open."""
     used = slope != 0.0
     part = covariance[np.ix_(used, used)]
     if not np.isfinite(part).all():

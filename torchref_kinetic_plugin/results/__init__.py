@@ -13,6 +13,8 @@ from torchref_kinetic_plugin.results.analysis import (
     SchemeTest,
     Validation,
 )
+from torchref_kinetic_plugin.results.presentation import DatasetSummary, MapView, OccupancyCurve, ShellResidual
+from torchref_kinetic_plugin.results.reading import read_list, read_result
 from torchref_kinetic_plugin.results.result import (
     ALL_EXPERIMENTS,
     SCHEMA,
@@ -35,6 +37,7 @@ __all__ = [
     "Correlations",
     "CycleSummary",
     "DatasetStatistics",
+    "DatasetSummary",
     "Estimate",
     "ExpectedError",
     "FitStep",
@@ -42,12 +45,17 @@ __all__ = [
     "GeometrySummary",
     "Identifiability",
     "LeftOut",
+    "MapView",
     "NullTest",
+    "OccupancyCurve",
     "OccupancyEstimate",
     "Profile",
     "ProfilePoint",
     "RefinementResult",
     "ResidueShift",
     "SchemeTest",
+    "ShellResidual",
     "Validation",
+    "read_list",
+    "read_result",
 ]

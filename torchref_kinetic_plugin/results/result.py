@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, final
 
 from torchref_kinetic_plugin.results.analysis import Correlations, Validation
+from torchref_kinetic_plugin.results.presentation import DatasetSummary, MapView, OccupancyCurve, ShellResidual
 
 #: Kinds that may be negative or zero: their errors and intervals are of the value, not of its logarithm.
 SIGNED_KINDS = frozenset(
@@ -268,6 +269,14 @@ class RefinementResult:
         Of the provider's refined parameters; None where there are none.
     validation : Validation
         What nobody can tune to.
+    datasets : tuple of DatasetSummary
+        What was measured, dataset by dataset, references first.
+    residuals : tuple of ShellResidual
+        What the model leaves, by dataset and resolution.
+    curves : tuple of OccupancyCurve
+        Occupancies between the delays; empty for providers that have none there.
+    map_views : tuple of MapView
+        Pictures of difference maps at residues that moved.
     """
 
     title: str
@@ -292,6 +301,10 @@ class RefinementResult:
     geometry: tuple[GeometrySummary, ...] = ()
     correlations: Correlations | None = None
     validation: Validation = field(default_factory=Validation)
+    datasets: tuple[DatasetSummary, ...] = ()
+    residuals: tuple[ShellResidual, ...] = ()
+    curves: tuple[OccupancyCurve, ...] = ()
+    map_views: tuple[MapView, ...] = ()
 
     def parameter(self, kind: str, name: str, experiment: str | None = None) -> Estimate:
         """Find an estimate, e.g. ``parameter("rate_constant", "B->C")``.

@@ -12,7 +12,8 @@ import numpy as np
 
 import torchref_kinetic_plugin
 from torchref_kinetic_plugin.files import sha256
-from torchref_kinetic_plugin.results import DatasetStatistics, FitStep, GeometrySummary, RefinementResult
+from torchref_kinetic_plugin.results import DatasetStatistics, FitStep, GeometrySummary, RefinementResult, ShellResidual
+from torchref_kinetic_plugin.workflow.dataset_summaries import spreads_of, summaries_of
 from torchref_kinetic_plugin.workflow.loading import input_files
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def assemble(
     joint : JointOutcome, optional
         Where structures were refined as well.
     """
+    from torchref_kinetic_plugin.refinement.curves import occupancy_curves
     from torchref_kinetic_plugin.refinement.estimates import (
         ProviderParameters,
         occupancy_estimates,
@@ -90,7 +92,17 @@ def assemble(
         cycles=() if joint is None else tuple(summary_of(cycle) for cycle in joint.fit.progress.cycles),
         shifts=() if joint is None else tuple(joint.shifts()),
         geometry=() if joint is None else tuple(_geometry(run, joint)),
+        datasets=tuple(row for each in run.loaded.experiments for row in summaries_of(each, spreads_of(each))),
+        residuals=tuple(_residuals(run)),
+        curves=tuple(occupancy_curves(run.provider, uncertainty, run.loaded.structures.names)),
     )
+
+
+def _residuals(run: Refinement) -> list[ShellResidual]:
+    from torchref_kinetic_plugin.refinement.residuals import shell_residuals
+
+    pairs = zip(run.models, run.provider(), strict=True)
+    return [row for model, values in pairs for row in shell_residuals(model, values.detach())]
 
 
 def _geometry(run: Refinement, joint: JointOutcome) -> list[GeometrySummary]:

@@ -2,58 +2,19 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
-import numpy as np
-
 from torchref_kinetic_plugin.plugins import PluginManager
-from torchref_kinetic_plugin.reflections import Observations, RelativeScale, Spread, completeness, spread_against_sigma
+from torchref_kinetic_plugin.reflections import Spread
+from torchref_kinetic_plugin.results import DatasetSummary
+from torchref_kinetic_plugin.workflow.dataset_summaries import spreads_of, summaries_of
 from torchref_kinetic_plugin.workflow.loading import Announce, LoadedExperiment, LoadedRefinement, load_refinement
 
 #: Differences over their sigmas between two datasets of one state beyond which sigmas are doubted.
 _MATCHING_SPREAD = (0.67, 1.5)
-
-
-@final
-@dataclass(frozen=True)
-class DatasetRow:
-    """One dataset of the data table.
-
-    Attributes
-    ----------
-    experiment, name, file : str
-        Which.
-    time_s : float or None
-        Delay, s; None for a reference.
-    n_reflections : int
-        Within the limits.
-    d_max, d_min : float
-        Resolution, A.
-    completeness : float
-        Of the possible reflections between these limits.
-    r_reference : float or None
-        Sum of |F_ref - k F| over sum of F_ref, against the first reference; None for itself.
-    difference_over_sigma : float or None
-        Robust r.m.s. of the difference to the first reference over its sigma.
-    remarks : tuple of str
-        What was found on reading.
-    """
-
-    experiment: str
-    name: str
-    file: str
-    time_s: float | None
-    n_reflections: int
-    d_max: float
-    d_min: float
-    completeness: float
-    r_reference: float | None
-    difference_over_sigma: float | None
-    remarks: tuple[str, ...]
 
 
 @final
@@ -78,7 +39,7 @@ class CheckReport:
     ----------
     loaded : LoadedRefinement
         The file and what it names.
-    datasets : tuple of DatasetRow
+    datasets : tuple of DatasetSummary
         References first, experiment by experiment.
     parameters : tuple of ParameterRow
         Of the provider.
@@ -93,7 +54,7 @@ class CheckReport:
     """
 
     loaded: LoadedRefinement
-    datasets: tuple[DatasetRow, ...]
+    datasets: tuple[DatasetSummary, ...]
     parameters: tuple[ParameterRow, ...]
     n_observations_work: int
     n_observations_free: int
@@ -132,13 +93,12 @@ def check(
     loaded = load_refinement(path, plugins=plugins, overrides=overrides, announce=announce)
     announce("building the occupancies")
     provider = loaded.build_provider()
-    rows: list[DatasetRow] = []
+    rows: list[DatasetSummary] = []
     warnings = list(loaded.remarks)
     for experiment in loaded.experiments:
         announce(f"comparing the datasets of {experiment.settings.name}")
-        first, *others = experiment.observations
-        spreads = [spread_against_sigma(first, each) for each in others]
-        rows += _rows(experiment, spreads)
+        spreads = spreads_of(experiment)
+        rows += summaries_of(experiment, spreads)
         warnings += _warnings(experiment, spreads)
     report = loaded.structures.report
     parameters = ProviderParameters(provider)
@@ -159,41 +119,6 @@ def check(
         + tuple(remark for experiment in loaded.experiments for remark in experiment.free_set.remarks),
         tuple(dict.fromkeys(warnings)),
     )
-
-
-def _rows(experiment: LoadedExperiment, spreads: Sequence[Spread]) -> list[DatasetRow]:
-    """Rows of the data table; ``spreads`` are those of all datasets but the first, against it."""
-    first = experiment.observations[0]
-    times: list[float | None] = [None] * experiment.n_references
-    times += list(experiment.times)
-    against: list[Spread | None] = [None, *spreads]
-    rows = []
-    for name, time, each, spread in zip(experiment.names, times, experiment.observations, against, strict=True):
-        rows.append(
-            DatasetRow(
-                experiment.settings.name,
-                name,
-                each.path,
-                time,
-                len(each),
-                each.d_max,
-                each.d_min,
-                completeness(each).overall.completeness,
-                None if spread is None else r_between(first, each, spread.scale),
-                None if spread is None else spread.overall,
-                each.remarks,
-            )
-        )
-    return rows
-
-
-def r_between(reference: Observations, other: Observations, scale: RelativeScale) -> float:
-    """R of a dataset, scaled, against a reference on their common reflections."""
-    _, mine, theirs = np.intersect1d(reference.keys, other.keys, assume_unique=True, return_indices=True)
-    target = reference.amplitude[mine]
-    scaled = scale.factors(reference.resolution[mine]) * other.amplitude[theirs]
-    total = float(target.sum())
-    return float(np.abs(target - scaled).sum()) / total if total else math.nan
 
 
 def _warnings(experiment: LoadedExperiment, spreads: Sequence[Spread]) -> list[str]:

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from torchref_kinetic_plugin.output.map_coefficients import MapData
 from torchref_kinetic_plugin.output.maps import write_maps
 from torchref_kinetic_plugin.refinement.agreement import weighted_mean
+from torchref_kinetic_plugin.refinement.residuals import mean_sigma
 
 if TYPE_CHECKING:
     from torchref_kinetic_plugin.workflow.refining import Refinement
@@ -25,24 +25,33 @@ def write_maps_of(run: Refinement, directory: Path) -> None:
         When one cannot be written.
     """
     directory.mkdir(exist_ok=True)
-    for experiment, model, values in zip(run.loaded.experiments, run.models, run.provider(), strict=True):
-        occupancies = model.with_references(values.detach())
-        mixtures = model.mixture(occupancies).cpu().numpy()
-        components = model.components.cpu().numpy()
-        variance = model.error_variance().cpu().numpy()
-        _, factors = model.calculated_amplitudes(values.detach())
-        grid, first = model.data.grid, model.data.n_references
-        inflation = np.exp(model.log_inflation().cpu().numpy())
-        observed, sigmas = grid.amplitude / factors, grid.sigma * inflation / factors
-        reference = weighted_mean(observed[: max(first, 1)], sigmas[: max(first, 1)])
-        reference_sigma = _mean_sigma(sigmas[: max(first, 1)])
-        dark = model.reference_occupancies
-        for row, point in enumerate(experiment.settings.timepoints, start=first):
-            excited = occupancies[:, row].numpy()
-            # What the state before the trigger has given up, structure by structure.
-            gained = np.maximum(excited - dark, 0.0)
-            fraction = float(gained.sum())
-            data = MapData(
+    for number, experiment in enumerate(run.loaded.experiments):
+        names = [point.name for point in experiment.settings.timepoints]
+        for name, data in zip(names, map_data_of(run, number), strict=True):
+            write_maps(directory / f"{experiment.settings.name}_{name}", data)
+
+
+def map_data_of(run: Refinement, number: int) -> list[MapData]:
+    """What the maps of each timepoint of one experiment, by its number, are made of."""
+    model, values = run.models[number], run.provider()[number].detach()
+    occupancies = model.with_references(values)
+    mixtures = model.mixture(occupancies).cpu().numpy()
+    components = model.components.cpu().numpy()
+    variance = model.error_variance().cpu().numpy()
+    _, factors = model.calculated_amplitudes(values)
+    grid, first = model.data.grid, model.data.n_references
+    inflation = np.exp(model.log_inflation().cpu().numpy())
+    observed, sigmas = grid.amplitude / factors, grid.sigma * inflation / factors
+    reference = weighted_mean(observed[: max(first, 1)], sigmas[: max(first, 1)])
+    reference_sigma = mean_sigma(sigmas[: max(first, 1)])
+    dark = model.reference_occupancies
+    found = []
+    for row in range(first, len(model.data.datasets)):
+        # What the state before the trigger has given up, structure by structure.
+        gained = np.maximum(occupancies[:, row].numpy() - dark, 0.0)
+        fraction = float(gained.sum())
+        found.append(
+            MapData(
                 hkl=grid.hkl,
                 cell=grid.cell,
                 spacegroup=grid.spacegroup,
@@ -58,13 +67,5 @@ def write_maps_of(run: Refinement, directory: Path) -> None:
                 centric=grid.centric,
                 free=grid.free,
             )
-            write_maps(directory / f"{experiment.settings.name}_{point.name}", data)
-
-
-def _mean_sigma(sigmas: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Standard error (H,) of the weighted mean of (n, H) measurements; NaN where there is none."""
-    weights = np.where(np.isfinite(sigmas), sigmas, np.inf) ** -2.0
-    total = weights.sum(axis=0)
-    result: NDArray[np.float64] = np.full(total.shape, np.nan)
-    result[total > 0.0] = total[total > 0.0] ** -0.5
-    return result
+        )
+    return found

@@ -9,11 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
-from torchref_kinetic_plugin.config import resolved_toml
 from torchref_kinetic_plugin.errors import FileError, InputError
-from torchref_kinetic_plugin.files import lock, write_text
+from torchref_kinetic_plugin.files import lock
 from torchref_kinetic_plugin.plugins import PluginManager
-from torchref_kinetic_plugin.reflections import write_free_set
 from torchref_kinetic_plugin.results import CycleSummary, DatasetStatistics, RefinementResult
 from torchref_kinetic_plugin.workflow.assembling import assemble, statistics_of
 from torchref_kinetic_plugin.workflow.loading import (
@@ -22,6 +20,7 @@ from torchref_kinetic_plugin.workflow.loading import (
     load_refinement,
     refuse_other_indexing,
 )
+from torchref_kinetic_plugin.workflow.outputs import write_outputs
 from torchref_kinetic_plugin.workflow.sections import write_sections
 
 if TYPE_CHECKING:
@@ -159,7 +158,7 @@ def refine(
         else:
             run, result = _fitted(run, before, begun, on_progress)
         result = write_sections(loaded.plugins, result, directory)
-        _write(run, result, directory, on_progress)
+        result = write_outputs(run, result, directory, lambda text: on_progress(Progress(text)))
         loaded.plugins.refinement_finished(run, result)
     return result
 
@@ -287,32 +286,3 @@ def _refined_together(
     after = statistics_of(run.models, run.provider, cycle=last)
     result = assemble(run, outcome.fit.kinetics, start, [*before, *outcome.statistics, *after], begun, outcome)
     return run, result
-
-
-def _write(run: Refinement, result: RefinementResult, directory: Path, on_progress: Callable[[Progress], None]) -> None:
-    from torchref_kinetic_plugin.output.tables import write_tables
-    from torchref_kinetic_plugin.workflow.pictures import write_plots
-
-    file = run.loaded.file
-    on_progress(Progress("writing"))
-    write_text(directory / "refinement.toml", resolved_toml(file, relative_to=directory))
-    for experiment in run.loaded.experiments:
-        if any(each.free is None or (each.free < 0).any() for each in experiment.observations):
-            write_free_set(directory / f"free_{experiment.settings.name}.mtz", experiment.free_set)
-    if file.output.plots:
-        write_plots(run, result, directory / "plots")
-    if file.output.maps:
-        from torchref_kinetic_plugin.workflow.map_files import write_maps_of
-
-        on_progress(Progress("maps"))
-        write_maps_of(run, directory / "maps")
-    if run.joint is not None:
-        from torchref_kinetic_plugin.workflow.structure_files import write_structures_of
-
-        write_structures_of(run.joint, result, directory / "structures")
-    if file.output.deposition:
-        from torchref_kinetic_plugin.workflow.deposition_file import write_deposition_of
-
-        write_deposition_of(run, result, directory / "deposition.cif")
-    # Last, so that who finds a result finds everything.
-    write_tables(directory, result)

@@ -29,7 +29,7 @@ def write_sections(plugins: PluginManager, result: RefinementResult, directory: 
     result : RefinementResult
         What plugins are given.
     directory : path
-        Where `SECTIONS` is written.
+        Where `SECTIONS` is written, and what the report is made of.
 
     Returns
     -------
@@ -41,10 +41,13 @@ def write_sections(plugins: PluginManager, result: RefinementResult, directory: 
     FileError
         When the file cannot be written.
     """
+    from torchref_kinetic_plugin.output.report import write_sections_for_report
+
     failures: list[PluginError] = []
     sections = plugins.report_sections(result, on_failure=failures.append)
     for failure in failures:
         _log.warning("%s", failure)
+    write_sections_for_report(sections, directory)
     if sections:
         write_text(directory / SECTIONS, sections_text(sections))
     else:

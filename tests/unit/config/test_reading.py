@@ -40,7 +40,7 @@ def test_a_file_of_the_least_has_these_defaults(write, directory):
         ("data", "geometry", "adp", "similarity", "siblings", "occupancy"), 1.0
     )
     assert found.output == OutputSection(directory=directory / "refined")
-    assert (found.output.maps, found.output.plots) == (True, True)
+    assert (found.output.maps, found.output.plots, found.output.report) == (True, True, True)
     assert (found.structures.superpose, found.structures.cell_tolerance) == (False, 0.01)
     assert (found.structures.restraints, found.structures.known_residues) == ([], [])
     assert found.provider_section == {"scheme": "A->B"}

@@ -92,7 +92,7 @@ def test_a_resolved_file_has_all_defaults_and_relative_paths(write, directory):
             "cell_tolerance": 0.01,
         },
         "weights": {"data": 1.0, "geometry": 1.0, "adp": 1.0, "similarity": 1.0, "siblings": 1.0, "occupancy": 1.0},
-        "output": {"directory": ".", "maps": True, "plots": True, "deposition": True},
+        "output": {"directory": ".", "maps": True, "plots": True, "report": True, "deposition": True},
         "experiment": [
             {
                 "name": "experiment_1",

@@ -2,7 +2,7 @@ import dataclasses
 
 from tests.unit.plugins import fakes
 from torchref_kinetic_plugin.plugins import PluginManager, ReportSection
-from torchref_kinetic_plugin.results import RefinementResult
+from torchref_kinetic_plugin.results import RefinementResult, read_list
 from torchref_kinetic_plugin.workflow.sections import sections_text, write_sections
 
 NOTHING = {field.name: () for field in dataclasses.fields(RefinementResult)}
@@ -34,6 +34,10 @@ def test_sections_of_all_plugins_are_written_in_their_order(tmp_path):
     plugins = manager(a=first, b=lambda: [ReportSection("B")], c=lambda: ())
     assert write_sections(plugins, RESULT, tmp_path) == RESULT
     assert (tmp_path / "sections.md").read_text() == "## A of decay\n\n## B\n"
+    assert read_list(tmp_path / "sections.json", ReportSection) == (
+        ReportSection("A of decay"),
+        ReportSection("B"),
+    )
 
 
 def test_a_plugin_that_fails_is_remarked_and_the_others_are_written(tmp_path, caplog):
