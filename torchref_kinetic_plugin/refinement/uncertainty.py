@@ -84,24 +84,35 @@ def estimate_uncertainty(
         if np.linalg.eigvalsh(exact)[0] > 0.0:
             covariance, differenced = covariance_of(exact, _NO_INFORMATION), True
     spread = tuple(
-        _spread(slopes.numpy(), exact if differenced else hessian).reshape(tuple(value.shape))
+        standard_errors(slopes.numpy(), exact if differenced else hessian).reshape(tuple(value.shape))
         for value, slopes in curvature.fit.jacobians()
     )
     return Uncertainty(tuple(curvature.fit.parameters), covariance, spread, differenced)
 
 
-def _spread(slopes: Floats, hessian: Floats) -> Floats:
-    """Standard errors (n,) of what depends on the parameters by slopes (n, n_refined).
+def standard_errors(slopes: Floats, information: Floats) -> Floats:
+    """Standard errors (k,) of what depends on the parameters by slopes (k, n_refined), each of order 1.
 
     Combinations of parameters that nothing determines do not matter where they change nothing, as a constant added
     to all logits; where they do, the error is infinite.
     """
-    values, vectors = np.linalg.eigh(hessian)
-    along = slopes @ vectors
-    known = values > max(_NO_INFORMATION, len(values) * np.finfo(float).eps * values[-1])
-    errors: Floats = np.sqrt((along[:, known] ** 2 / values[known]).sum(axis=1))
-    open_ended = (np.abs(along[:, ~known]) > _NO_CHANGE).any(axis=1)
+    half, unknown = half_inverse(information)
+    errors: Floats = np.sqrt(((slopes @ half.T) ** 2).sum(axis=1))
+    open_ended = (np.abs(slopes @ unknown) > _NO_CHANGE).any(axis=1)
     return np.where(open_ended, np.inf, errors)
+
+
+def half_inverse(information: Floats) -> tuple[Floats, Floats]:
+    """A matrix (r, n) whose square, transposed first, is the inverse where something is known; directions (n, u) else.
+
+    Parameters
+    ----------
+    information : ndarray
+        (n, n), symmetric, about parameters of order 1.
+    """
+    values, vectors = np.linalg.eigh(information)
+    known = values > max(_NO_INFORMATION, len(values) * np.finfo(float).eps * max(values, default=0.0))
+    return (vectors[:, known] / np.sqrt(values[known])).T, vectors[:, ~known]
 
 
 class _Curvature:
