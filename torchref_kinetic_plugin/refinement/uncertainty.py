@@ -42,12 +42,15 @@ class Uncertainty:
         (K, N) standard errors of the occupancies of each experiment, to first order.
     from_curvature : bool
         Whether the curvature itself was used, or the products of scores in its place.
+    information : ndarray
+        (n_refined, n_refined), of which the covariance is the inverse where there is one.
     """
 
     names: tuple[str, ...]
     covariance: Floats
     occupancies: tuple[Floats, ...]
     from_curvature: bool
+    information: Floats
 
 
 @one_thread()
@@ -73,7 +76,7 @@ def estimate_uncertainty(
     if not size:
         shapes = [model.components.shape[0] for model in models]
         none = tuple(np.zeros((k, m.n_timepoints)) for k, m in zip(shapes, models, strict=True))
-        return Uncertainty((), np.zeros((0, 0)), none, from_curvature=True)
+        return Uncertainty((), np.zeros((0, 0)), none, from_curvature=True, information=np.zeros((0, 0)))
     taken = np.zeros((size, size)) if lost is None else lost
     hessian = curvature.from_scores() - taken
     covariance = covariance_of(hessian, _NO_INFORMATION)
@@ -83,11 +86,12 @@ def estimate_uncertainty(
         # At the very end of a range the curvature may be no maximum's; the products of scores always are.
         if np.linalg.eigvalsh(exact)[0] > 0.0:
             covariance, differenced = covariance_of(exact, _NO_INFORMATION), True
+    information = exact if differenced else hessian
     spread = tuple(
-        standard_errors(slopes.numpy(), exact if differenced else hessian).reshape(tuple(value.shape))
+        standard_errors(slopes.numpy(), information).reshape(tuple(value.shape))
         for value, slopes in curvature.fit.jacobians()
     )
-    return Uncertainty(tuple(curvature.fit.parameters), covariance, spread, differenced)
+    return Uncertainty(tuple(curvature.fit.parameters), covariance, spread, differenced, information)
 
 
 def standard_errors(slopes: Floats, information: Floats) -> Floats:
@@ -113,6 +117,24 @@ def half_inverse(information: Floats) -> tuple[Floats, Floats]:
     values, vectors = np.linalg.eigh(information)
     known = values > max(_NO_INFORMATION, len(values) * np.finfo(float).eps * max(values, default=0.0))
     return (vectors[:, known] / np.sqrt(values[known])).T, vectors[:, ~known]
+
+
+@one_thread()
+def scatter_of_scores(models: Sequence[ExperimentModel], provider: SeriesOccupancies) -> Floats:
+    """Sum (n_refined, n_refined) of the products of each reflection's scores in the raw parameters, as they are.
+
+    Scales are eliminated. Where the likelihood's assumptions hold it is the curvature on average; where reflections
+    scatter by more, or datasets together, it is larger. A prior counts as an observation that scatters as it says.
+    """
+    fit = SecondOrderFit(list(provider.modules_by_experiment), [], regularization_weight=provider.regularization_weight)
+    _, _, total = fit.regularization()
+    for model, (values, slopes) in zip(models, fit.jacobians(), strict=True):
+        evaluation = model.evaluate(values)
+        form = QuadraticForm.at(model, evaluation)
+        by_occupancies, by_scales = (rows.numpy() for rows in score_rows(model, evaluation))
+        rows = (by_occupancies - by_scales @ (pseudo_inverse(form.scales) @ form.coupling.T)) @ slopes.numpy()
+        total = total + rows.T @ rows
+    return np.asarray(total)
 
 
 class _Curvature:

@@ -52,11 +52,13 @@ def assemble(
     joint : JointOutcome, optional
         Where structures were refined as well.
     """
+    from torchref_kinetic_plugin.analysis.correlations import correlation_remarks, correlations
     from torchref_kinetic_plugin.refinement.estimates import (
         ProviderParameters,
         occupancy_estimates,
         undetermined_enthalpies,
     )
+    from torchref_kinetic_plugin.refinement.uncertainty import scatter_of_scores
     from torchref_kinetic_plugin.workflow.joint import summary_of
 
     file = run.loaded.file
@@ -65,6 +67,10 @@ def assemble(
     parameters = ProviderParameters(run.provider).estimates(uncertainty, start)
     remarks = [*remarks_of(run, fit), *undetermined_enthalpies(parameters)]
     remarks += [] if joint is None else joint.remarks
+    refined = bool(uncertainty.names)
+    scatter = joint.freedom.scatter if joint is not None else scatter_of_scores(run.models, run.provider)
+    correlated = correlations(run.models, run.provider, uncertainty, scatter) if refined else None
+    remarks += [] if correlated is None else correlation_remarks(correlated)
     names = [[point.name for point in e.settings.timepoints] for e in run.loaded.experiments]
     n_atoms = 0 if joint is None else joint.setup.variables.atoms.stop
     return RefinementResult(
@@ -90,6 +96,7 @@ def assemble(
         cycles=() if joint is None else tuple(summary_of(cycle) for cycle in joint.fit.progress.cycles),
         shifts=() if joint is None else tuple(joint.shifts()),
         geometry=() if joint is None else tuple(_geometry(run, joint)),
+        correlations=correlated,
     )
 
 

@@ -27,7 +27,10 @@ def estimates(series, variance=0.01):
     n = parameters.n_refined
     covariance = np.diag(np.broadcast_to(np.asarray(variance, dtype=float), n))
     names = tuple(str(i) for i in range(n))
-    found = parameters.estimates(Uncertainty(names, covariance, (), from_curvature=True), parameters.values())
+    found = parameters.estimates(
+        Uncertainty(names, covariance, (), from_curvature=True, information=np.linalg.inv(covariance)),
+        parameters.values(),
+    )
     return {(e.experiment, e.kind, e.name): e for e in found}
 
 
