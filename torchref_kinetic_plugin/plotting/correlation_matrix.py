@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from numpy.typing import NDArray
 
 from torchref_kinetic_plugin.plotting.style import COLOURS, GREY, colour, marker, new_figure, plain
@@ -45,6 +46,7 @@ def correlation_figure(
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(side, 1.9))
     _draw_matrix(left, labels, matrix, side / n)
     _draw_errors(right, std_errors, sandwich)
+    figure.legend(*right.get_legend_handles_labels(), loc="outside lower right", ncols=2, frameon=False)
     if title:
         figure.suptitle(plain(title), fontsize="medium")
     return figure
@@ -54,7 +56,8 @@ def _draw_matrix(axes: Axes, labels: Sequence[str], matrix: Array, field: float)
     colours = LinearSegmentedColormap.from_list("correlation", [COLOURS[0], "#ffffff", COLOURS[1]])
     colours.set_bad("#cccccc")
     n = len(labels)
-    axes.imshow(matrix, vmin=-1.0, vmax=1.0, cmap=colours, aspect="auto")
+    # The diagonal says nothing, and shall not draw the eye.
+    axes.imshow(np.where(np.eye(n, dtype=bool), 0.0, matrix), vmin=-1.0, vmax=1.0, cmap=colours, aspect="auto")
     names = [plain(label) for label in labels]
     axes.set_xticks(range(n), names, rotation=90)
     axes.set_yticks(range(n), names)
@@ -68,12 +71,14 @@ def _draw_matrix(axes: Axes, labels: Sequence[str], matrix: Array, field: float)
     if n > _MOST_WRITTEN:
         return
     for (row, column), value in np.ndenumerate(matrix):
-        if row != column and np.isfinite(value):
-            dark = abs(value) > 0.6
+        if np.isfinite(value):
+            dark = row != column and abs(value) > 0.6
+            # Zero has no sign.
+            text = "1" if row == column else f"{round(value, 2) + 0.0:.2f}".replace("-", "\u2212")
             axes.text(
                 column,
                 row,
-                f"{value:.2f}".replace("-", "\u2212"),
+                text,
                 ha="center",
                 va="center",
                 fontsize=min(10.0, 22.0 * field),
@@ -100,11 +105,22 @@ def _draw_errors(axes: Axes, std_errors: Array, sandwich: Array) -> None:
         axes.text(
             0.5, row, "not determined", transform=axes.get_yaxis_transform(), ha="center", va="center", color=GREY
         )
-    axes.set_xscale("log")
+    _draw_decades(axes, np.concatenate([std_errors, sandwich]))
     axes.set_title("standard error", loc="left", fontsize="medium")
     axes.set_xlabel("of ln k, logit, or in the unit")
-    axes.grid(axis="x", which="both", color="#dddddd", linewidth=0.6)
+    axes.grid(axis="x", color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.tick_params(axis="y", length=0)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.12), fontsize="small")
+
+
+def _draw_decades(axes: Axes, values: Array) -> None:
+    """A logarithmic axis of whole decades, marked at 1 and 3 where there are few of them."""
+    logs = np.log10(values[np.isfinite(values) & (values > 0.0)])
+    low = float(np.floor(logs.min() - 0.05)) if logs.size else -2.0
+    high = float(np.ceil(logs.max() + 0.05)) if logs.size else 0.0
+    axes.set_xscale("log")
+    axes.set_xlim(10.0**low, 10.0**high)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if high - low > 2.0 else (1.0, 3.0), numticks=20))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_locator(NullLocator())
