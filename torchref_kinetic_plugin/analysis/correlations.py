@@ -8,10 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from torchref_kinetic_plugin.analysis.quantities import IndependentQuantities, Quantity, refined_quantities
+from torchref_kinetic_plugin.analysis.scatter import scatter_of_scores
 from torchref_kinetic_plugin.plugins.series import SeriesOccupancies
 from torchref_kinetic_plugin.refinement.experiment import ExperimentModel, Floats
 from torchref_kinetic_plugin.refinement.uncertainty import Uncertainty, half_inverse, standard_errors
 from torchref_kinetic_plugin.results import Correlations
+from torchref_kinetic_plugin.threads import one_thread
 
 #: Correlation beyond which two quantities are hardly told apart: each has three times the error that it would have if
 #: the other were known.
@@ -21,14 +23,21 @@ _LARGEST = 0.95
 _LARGEST_RATIO = 1.5
 
 
+@one_thread()
 def correlations(
-    models: Sequence[ExperimentModel], provider: SeriesOccupancies, uncertainty: Uncertainty, scatter: Floats
+    models: Sequence[ExperimentModel],
+    provider: SeriesOccupancies,
+    uncertainty: Uncertainty,
+    *,
+    scatter: Floats | None = None,
+    seed: int = 1,
 ) -> Correlations | None:
     """Correlations and standard errors of the independent refined quantities, after a fit; None without any.
 
-    In ln of positive numbers, logit of fractions, values of others. Beside the inverse H of the curvature stands the
-    sandwich ``H J H`` (Huber, Proc. Fifth Berkeley Symp. 1, 221, 1967; White, Econometrica 50, 1, 1982), J the scatter
-    of the scores, reflections independent of each other.
+    In ln of positive numbers, logit of fractions, values of others. Beside the inverse of the curvature H stands the
+    sandwich ``H^-1 J H^-1`` (Huber, Proc. Fifth Berkeley Symp. 1, 221, 1967; White, Econometrica 50, 1, 1982), J the
+    scatter of the scores, reflections independent of each other. Where no curvature was differenced, H is what the
+    model expects: products of the same scores would hide what the sandwich is to show.
 
     Parameters
     ----------
@@ -38,21 +47,21 @@ def correlations(
         After the fit.
     uncertainty : Uncertainty
         Of its raw parameters.
-    scatter : ndarray
-        (n_refined, n_refined), as `scatter_of_scores` has it, or `AtomFreedom` where atoms moved too.
+    scatter : ndarray, optional
+        (n_refined, n_refined), J where atoms moved too, as `AtomFreedom` has it.
+    seed : int
+        Of the data that tell what the model expects.
     """
     found = refined_quantities(models, provider)
     if not found:
         return None
     independent = IndependentQuantities(found)
     errors = standard_errors(independent.slopes, uncertainty.information)
-    half, _ = half_inverse(uncertainty.information)
-    ways = independent.slopes @ half.T
-    middle = half @ scatter @ half.T
-    sandwich = np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", ways, middle, ways), 0.0))
+    sandwich = _sandwich(models, provider, independent.slopes, uncertainty, scatter, seed)
     known = np.isfinite(errors)
-    outer = np.outer(errors, errors)
-    matrix = np.where(np.outer(known, known), np.divide(ways @ ways.T, outer, where=outer > 0.0), np.nan)
+    half, _ = half_inverse(uncertainty.information)
+    ways = independent.slopes @ half.T / np.where(known, errors, np.nan)[:, np.newaxis]
+    matrix = ways @ ways.T
     np.fill_diagonal(matrix, 1.0)
     return Correlations(
         tuple(each.label for each in independent.quantities),
@@ -60,6 +69,25 @@ def correlations(
         _in_units(independent.quantities, errors),
         _in_units(independent.quantities, np.where(known, sandwich, np.inf)),
     )
+
+
+def _sandwich(
+    models: Sequence[ExperimentModel],
+    provider: SeriesOccupancies,
+    slopes: Floats,
+    uncertainty: Uncertainty,
+    scatter: Floats | None,
+    seed: int,
+) -> Floats:
+    """Standard errors (m,) of what depends on the raw parameters by slopes (m, n_refined)."""
+    information = uncertainty.information
+    if scatter is None:
+        found = scatter_of_scores(models, provider, seed=seed)
+        scatter = found.products
+        information = information if uncertainty.from_curvature else found.information
+    half, _ = half_inverse(information)
+    ways = slopes @ half.T @ half
+    return np.asarray(np.sqrt(np.einsum("ij,jk,ik->i", ways, scatter, ways).clip(min=0.0)))
 
 
 def correlation_remarks(found: Correlations) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 import numpy as np
@@ -17,7 +17,7 @@ from torchref_kinetic_plugin.occupancies.second_order import QuadraticTarget, Se
 from torchref_kinetic_plugin.plugins.series import SeriesOccupancies
 from torchref_kinetic_plugin.refinement.experiment import ExperimentModel, Floats
 from torchref_kinetic_plugin.refinement.fit_state import FitState
-from torchref_kinetic_plugin.refinement.quadratic import QuadraticForm
+from torchref_kinetic_plugin.refinement.quadratic import QuadraticForm, pseudo_inverse
 from torchref_kinetic_plugin.refinement.uncertainty import half_inverse
 
 #: Draws of all intensities. Information comes from few strong differences, so that one draw has it to a tenth; the
@@ -75,16 +75,37 @@ def expected_information(
     each_draw = np.zeros((n_draws, fit.size, fit.size))
     targets = []
     for number, (model, (values, slopes)) in enumerate(zip(models, fit.jacobians(), strict=True)):
-        total = torch.zeros(values.numel(), values.numel(), dtype=torch.float64)
-        for draw in range(n_draws):
-            other = drawn(model, values, np.random.default_rng([seed, number, draw]))
-            form = QuadraticForm.at(other, other.evaluate(values), largest_residual=None)
-            information = form.eliminated(refine_scale).information
-            each_draw[draw] += (slopes.T @ information @ slopes).numpy()
-            total += information
-        targets.append(QuadraticTarget(values, torch.zeros(values.numel(), dtype=torch.float64), total / n_draws))
+        forms = expected_forms(model, values, seed=[seed, number], n_draws=n_draws)
+        mean = mean_form(forms)
+        targets.append(mean.eliminated(refine_scale))
+        through = mean.coupling @ pseudo_inverse(mean.scales) if refine_scale else np.zeros_like(mean.coupling)
+        for draw, form in enumerate(forms):
+            mixed = form.coupling @ through.T
+            information = form.occupancies - mixed - mixed.T + through @ form.scales @ through.T
+            each_draw[draw] += slopes.T.numpy() @ information @ slopes.numpy()
     _, _, prior = fit.regularization()
     return ExpectedInformation(tuple(targets), each_draw.mean(axis=0), prior, _monte_carlo(each_draw, prior))
+
+
+def expected_forms(
+    model: ExperimentModel, occupancies: Tensor, *, seed: Sequence[int], n_draws: int
+) -> list[QuadraticForm]:
+    """Quadratic forms of data drawn from the model at occupancies (K, N), scores as they are."""
+    drawings = (drawn(model, occupancies, np.random.default_rng([*seed, draw])) for draw in range(n_draws))
+    return [QuadraticForm.at(each, each.evaluate(occupancies), largest_residual=None) for each in drawings]
+
+
+def mean_form(forms: Sequence[QuadraticForm]) -> QuadraticForm:
+    """The expected form; its gradients are zero."""
+    first = forms[0]
+    return replace(
+        first,
+        by_occupancies=np.zeros_like(first.by_occupancies),
+        by_scales=np.zeros_like(first.by_scales),
+        occupancies=np.mean([each.occupancies for each in forms], axis=0),
+        coupling=np.mean([each.coupling for each in forms], axis=0),
+        scales=np.mean([each.scales for each in forms], axis=0),
+    )
 
 
 def _monte_carlo(draws: Floats, prior: Floats) -> float:

@@ -46,8 +46,8 @@ class AtomFreedom:
     errors : ndarray
         (n_free,) standard error of each free row's position along one axis, A.
     scatter : ndarray
-        (n_refined, n_refined), products of scores as `scatter_of_scores` has them, atoms eliminated too; what
-        restraints say of the atoms scatters as they say, and so do priors.
+        (n_refined, n_refined), products of scores as they are, atoms and scales eliminated; what restraints and
+        priors say counts as observations that scatter as they say.
     """
 
     lost: Floats

@@ -119,24 +119,6 @@ def half_inverse(information: Floats) -> tuple[Floats, Floats]:
     return (vectors[:, known] / np.sqrt(values[known])).T, vectors[:, ~known]
 
 
-@one_thread()
-def scatter_of_scores(models: Sequence[ExperimentModel], provider: SeriesOccupancies) -> Floats:
-    """Sum (n_refined, n_refined) of the products of each reflection's scores in the raw parameters, as they are.
-
-    Scales are eliminated. Where the likelihood's assumptions hold it is the curvature on average; where reflections
-    scatter by more, or datasets together, it is larger. A prior counts as an observation that scatters as it says.
-    """
-    fit = SecondOrderFit(list(provider.modules_by_experiment), [], regularization_weight=provider.regularization_weight)
-    _, _, total = fit.regularization()
-    for model, (values, slopes) in zip(models, fit.jacobians(), strict=True):
-        evaluation = model.evaluate(values)
-        form = QuadraticForm.at(model, evaluation)
-        by_occupancies, by_scales = (rows.numpy() for rows in score_rows(model, evaluation))
-        rows = (by_occupancies - by_scales @ (pseudo_inverse(form.scales) @ form.coupling.T)) @ slopes.numpy()
-        total = total + rows.T @ rows
-    return np.asarray(total)
-
-
 class _Curvature:
     def __init__(self, models: Sequence[ExperimentModel], provider: SeriesOccupancies) -> None:
         self.models = list(models)

@@ -58,7 +58,6 @@ def assemble(
         occupancy_estimates,
         undetermined_enthalpies,
     )
-    from torchref_kinetic_plugin.refinement.uncertainty import scatter_of_scores
     from torchref_kinetic_plugin.workflow.joint import summary_of
 
     file = run.loaded.file
@@ -67,9 +66,10 @@ def assemble(
     parameters = ProviderParameters(run.provider).estimates(uncertainty, start)
     remarks = [*remarks_of(run, fit), *undetermined_enthalpies(parameters)]
     remarks += [] if joint is None else joint.remarks
-    refined = bool(uncertainty.names)
-    scatter = joint.freedom.scatter if joint is not None else scatter_of_scores(run.models, run.provider)
-    correlated = correlations(run.models, run.provider, uncertainty, scatter) if refined else None
+    scatter = None if joint is None else joint.freedom.scatter
+    correlated = None
+    if uncertainty.names:
+        correlated = correlations(run.models, run.provider, uncertainty, scatter=scatter, seed=file.refinement.seed)
     remarks += [] if correlated is None else correlation_remarks(correlated)
     names = [[point.name for point in e.settings.timepoints] for e in run.loaded.experiments]
     n_atoms = 0 if joint is None else joint.setup.variables.atoms.stop
