@@ -86,7 +86,7 @@ def test_a_negative_enthalpy_has_an_interval():
     row = as_csv(RATES, [(enthalpy.experiment, enthalpy.kind, enthalpy.name, enthalpy.value, enthalpy.unit,
                           enthalpy.std_error_ln, enthalpy.lower, enthalpy.upper, enthalpy.start, enthalpy.std_error)])  # fmt: skip
     heading, values = row.strip().split("\n")
-    assert heading.endswith(",start,std_error")
+    assert ",start,std_error," in heading
     assert values.split(",")[5] == ""
 
 
