@@ -83,6 +83,9 @@ def build_parser() -> argparse.ArgumentParser:
     made["refine"].add_argument("-o", "--output", metavar="DIR", help="output directory in place of the file's")
     made["refine"].add_argument("--device", default="cpu", help="where to compute, e.g. cuda (default: cpu)")
     made["refine"].add_argument("--resume", action="store_true", help="go on from the last cycle of a run cut short")
+    made["check"].add_argument(
+        "--quick", action="store_true", help="leave out what the data can determine, which needs structure factors"
+    )
     made["init"].add_argument("directory", metavar="DIR", help="where refinement.toml is written")
     made["init"].add_argument("files", nargs="+", metavar="FILE", help="models (the reference first) and reflections")
     made["init"].add_argument(

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from torchref_kinetic_plugin.results import Estimate, RefinementResult
+from torchref_kinetic_plugin.results import ALL_EXPERIMENTS, Estimate, Identifiability, RefinementResult
 from torchref_kinetic_plugin.scheme import format_time
 from torchref_kinetic_plugin.simulation import CampaignTruth, Truth
 from torchref_kinetic_plugin.workflow.checking import CheckReport
@@ -81,6 +81,40 @@ def print_check(console: Console, report: CheckReport) -> None:
             console.print(f"\n{title}")
         for line in lines:
             console.print(f"- {line}", markup=False, soft_wrap=True)
+    if report.identifiability is not None:
+        _print_identifiability(console, report.identifiability, report)
+
+
+def _print_identifiability(console: Console, found: Identifiability, report: CheckReport) -> None:
+    """Expected errors, and what is left open."""
+    title = "Expected standard errors from these starting values"
+    table = _table(title, ("", "", "start", "", "error", "relative"))
+    several = len(report.loaded.file.experiments) > 1
+    for each in found.expected:
+        name = f"{each.experiment}: {each.name}" if several and each.experiment != ALL_EXPERIMENTS else each.name
+        known = math.isfinite(each.std_error)
+        relative = "" if each.std_error_ln is None or not known else f"{100.0 * each.std_error_ln:.2g} %"
+        table.add_row(
+            each.kind.replace("_", " "),
+            escape(name),
+            f"{each.value:.4g} {each.unit}".strip(),
+            format_time(1.0 / each.value) if each.kind == "rate_constant" else "",
+            f"± {each.std_error:.2g}" if known else "not determined",
+            relative,
+        )
+    console.print()
+    console.print(table)
+    eigenvalues = ", ".join(f"{value:.3g}" for value in found.spectrum)
+    console.print(
+        f"Eigenvalues of the information (1: apart from all others, near 0: hardly determined): {eigenvalues}.",
+        soft_wrap=True,
+    )
+    if "structures" in report.loaded.file.refinement.refine:
+        console.print("The errors are those at the structures as given; their refinement adds to them.", soft_wrap=True)
+    if found.weak:
+        console.print("\nWhat the data leave open")
+    for line in found.weak:
+        console.print(f"- {line}", markup=False, soft_wrap=True)
 
 
 def print_truth(console: Console, truth: Truth | CampaignTruth) -> None:

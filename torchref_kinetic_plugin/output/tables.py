@@ -12,10 +12,24 @@ from pathlib import Path
 from typing import Any
 
 from torchref_kinetic_plugin.files import write_text
-from torchref_kinetic_plugin.results import RefinementResult
+from torchref_kinetic_plugin.results import Estimate, RefinementResult
 
 #: Columns of each table; new ones are added at the end, none is renamed.
-RATES = ("experiment", "kind", "name", "value", "unit", "std_error_ln", "lower", "upper", "start", "std_error")
+RATES = (
+    "experiment",
+    "kind",
+    "name",
+    "value",
+    "unit",
+    "std_error_ln",
+    "lower",
+    "upper",
+    "start",
+    "std_error",
+    "tau_s",
+    "tau_lower",
+    "tau_upper",
+)
 OCCUPANCIES = ("experiment", "timepoint", "time_s", "structure", "occupancy", "lower", "upper")
 STATISTICS = (
     "experiment",
@@ -40,7 +54,7 @@ def write_tables(directory: Path, result: RefinementResult) -> list[Path]:
     """
     contents = {
         "result.json": json.dumps(result.to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n",
-        "rates.csv": as_csv(RATES, (astuple(each) for each in result.parameters)),
+        "rates.csv": as_csv(RATES, ((*astuple(each), *_time_constant(each)) for each in result.parameters)),
         "occupancies.csv": as_csv(
             OCCUPANCIES,
             (
@@ -53,6 +67,15 @@ def write_tables(directory: Path, result: RefinementResult) -> list[Path]:
     for name, text in contents.items():
         write_text(directory / name, text)
     return [directory / name for name in contents]
+
+
+def _time_constant(each: Estimate) -> tuple[float | None, float | None, float | None]:
+    """1/k of a rate constant with its 95 % interval, s."""
+    if each.kind != "rate_constant":
+        return None, None, None
+    if each.upper is None or each.lower is None:
+        return 1.0 / each.value, None, None
+    return 1.0 / each.value, 1.0 / each.upper, 1.0 / each.lower if each.lower > 0.0 else math.inf
 
 
 def as_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

@@ -1,5 +1,6 @@
 """Figures: arrays in, figure out."""
 
+from torchref_kinetic_plugin.plotting.correlation_matrix import correlation_figure
 from torchref_kinetic_plugin.plotting.occupancy_curves import (
     TimeCourses,
     comparison_figure,
@@ -20,6 +21,7 @@ __all__ = [
     "TimeAxis",
     "TimeCourses",
     "comparison_figure",
+    "correlation_figure",
     "occupancy_figure",
     "occupancy_temperature_figure",
     "rate_law_figure",

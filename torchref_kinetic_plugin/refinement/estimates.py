@@ -23,9 +23,11 @@ from torchref_kinetic_plugin.scheme import seconds_per
 #: Standard errors in half a 95 % interval.
 _95 = 1.959963984540054
 #: Kinds whose intervals are symmetric in ln.
-_POSITIVE = frozenset({"rate_constant", "second_order_rate_constant", "equilibrium_constant", "saturation_energy"})
+POSITIVE_KINDS = frozenset({"rate_constant", "second_order_rate_constant", "equilibrium_constant", "saturation_energy"})
+#: Kinds that lie between 0 and 1, whose intervals are symmetric in the logit.
+FRACTION_KINDS = frozenset({"efficiency", "activation"})
 #: Standard error of an enthalpy, kJ/mol, above which it is as good as unknown: a factor of 2 in k over 20 K.
-_UNKNOWN_ENTHALPY = 20.0
+UNKNOWN_ENTHALPY = 20.0
 
 Key = tuple[str, str, str]
 
@@ -47,6 +49,15 @@ class ProviderParameters:
     def values(self) -> dict[Key, float]:
         """Present values."""
         return {key: value.item() for key, value, _ in self._all()}
+
+    def tensors(self) -> dict[Key, tuple[Tensor, str]]:
+        """Present values as scalars with gradients to the raw parameters, and their units."""
+        return {key: (value, unit) for key, value, unit in self._all()}
+
+    def slopes(self) -> dict[Key, Floats]:
+        """Derivatives (n_refined,) of each value in the raw parameters; of those that are refined."""
+        slopes = {key: self._fit.gradient(value) for key, value, _ in self._all()}
+        return {key: slope for key, slope in slopes.items() if slope.any()}
 
     @property
     def n_refined(self) -> int:
@@ -140,7 +151,7 @@ def undetermined_enthalpies(estimates: Sequence[Estimate]) -> list[str]:
         if each.kind not in {"activation_enthalpy", "reaction_enthalpy"} or each.std_error is None:
             continue
         # That of a reaction may well be 0.
-        unknown = each.std_error > _UNKNOWN_ENTHALPY
+        unknown = each.std_error > UNKNOWN_ENTHALPY
         unknown |= each.kind == "activation_enthalpy" and each.std_error > abs(each.value)
         if unknown:
             error = f"± {each.std_error:.2g} kJ/mol" if math.isfinite(each.std_error) else "without any limit"
@@ -207,13 +218,13 @@ def error_along(slope: Floats, covariance: Floats) -> float:
 
 
 def _interval(value: float, sigma: float, kind: str) -> tuple[float, float]:
-    if kind in {"efficiency", "activation"}:
+    if kind in FRACTION_KINDS:
         if math.isinf(sigma):
             return 0.0, 1.0
         half = _95 * sigma / max(value * (1.0 - value), 1e-300)
         centre = float(logit(value))
         return float(expit(centre - half)), float(expit(centre + half))
-    if kind in _POSITIVE or (kind == "response" and value > 0.0):
+    if kind in POSITIVE_KINDS or (kind == "response" and value > 0.0):
         factor = math.exp(min(_95 * sigma / value, 700.0))
         return value / factor, value * factor
     return value - _95 * sigma, value + _95 * sigma

@@ -20,8 +20,8 @@ from torchref_kinetic_plugin.occupancies.second_order import SecondOrderFit
 from torchref_kinetic_plugin.refinement.experiment import Floats
 from torchref_kinetic_plugin.refinement.form_restraints import FormRestraints
 from torchref_kinetic_plugin.refinement.joint_objective import JointExperiment
-from torchref_kinetic_plugin.refinement.joint_variables import JointVariables
-from torchref_kinetic_plugin.refinement.quadratic import forces, pseudo_inverse, score_rows
+from torchref_kinetic_plugin.refinement.joint_variables import Indices, JointVariables
+from torchref_kinetic_plugin.refinement.quadratic import LARGEST_RESIDUAL, forces, pseudo_inverse, score_rows
 from torchref_kinetic_plugin.refinement.restraint_curvature import restraint_curvature
 from torchref_kinetic_plugin.threads import one_thread
 
@@ -44,11 +44,15 @@ class AtomFreedom:
         Smallest fraction that is left of the information about any combination of them; 1 without parameters.
     errors : ndarray
         (n_free,) standard error of each free row's position along one axis, A.
+    scatter : ndarray
+        (n_refined, n_refined), products of scores as they are, atoms and scales eliminated; what restraints and
+        priors say counts as observations that scatter as they say.
     """
 
     lost: Floats
     kept: float
     errors: Floats
+    scatter: Floats
 
 
 @one_thread()
@@ -73,9 +77,10 @@ def atom_freedom(
     atoms = restraint_curvature(variables, restraints)
     coupling = np.zeros((n_atoms, search.size))
     kinetics = np.zeros((search.size, search.size))
+    scatter = _Scatter(atoms.copy(), coupling.copy(), _prior_curvature(variables))
     for number, each in enumerate(experiments):
         columns = variables.columns_of(each.block)
-        own = _information(each, variables, variables.provider()[number].detach(), slopes[number])
+        own, as_is = _information(each, variables, variables.provider()[number].detach(), slopes[number])
         a, k = slice(0, len(columns)), slice(len(columns), len(columns) + search.size)
         scales = own[k.stop :, k.stop :]
         through = own[: k.stop, k.stop :] @ pseudo_inverse(scales) if len(scales) else np.zeros((k.stop, 0))
@@ -83,6 +88,7 @@ def atom_freedom(
         atoms[np.ix_(columns, columns)] += left[a, a]
         coupling[columns] += left[a, k]
         kinetics += left[k, k]
+        scatter.add(columns, as_is, through)
     half = _half_inverse(atoms)
     inverse_diagonal = (half**2).sum(axis=0)
     lost = (half @ coupling).T @ (half @ coupling)
@@ -95,7 +101,37 @@ def atom_freedom(
         white = axes[:, seen] / np.sqrt(spectrum[seen])
         kept = 1.0 - float(np.linalg.eigvalsh(white.T @ less @ white)[-1])
     errors = np.sqrt(inverse_diagonal[: 3 * n_free].reshape(-1, 3).mean(axis=1)) if n_free else np.zeros(0)
-    return AtomFreedom(lost, kept, errors)
+    return AtomFreedom(lost, kept, errors, scatter.eliminated((half @ coupling).T @ half))
+
+
+@dataclass(eq=False)
+class _Scatter:
+    """Products of scores as they are: of atoms (a, a), of atoms and parameters (a, n), of parameters (n, n)."""
+
+    atoms: Floats
+    coupling: Floats
+    parameters: Floats
+
+    def add(self, columns: Indices, products: Floats, through: Floats) -> None:
+        """Add those of one experiment, of its atoms, the parameters and the scales, which ``through`` eliminates."""
+        some, n = len(columns), len(through)
+        mixed = products[:n, n:] @ through.T
+        left = products[:n, :n] - mixed - mixed.T + through @ products[n:, n:] @ through.T
+        self.atoms[np.ix_(columns, columns)] += left[:some, :some]
+        self.coupling[columns] += left[:some, some:]
+        self.parameters += left[some:, some:]
+
+    def eliminated(self, through: Floats) -> Floats:
+        """Those of the parameters (n, n) when atoms follow them by ``through`` (n, a)."""
+        mixed = through @ self.coupling
+        return np.asarray(self.parameters - mixed - mixed.T + through @ self.atoms @ through.T)
+
+
+def _prior_curvature(variables: JointVariables) -> Floats:
+    """Second derivatives (n, n) of the provider's priors."""
+    provider = variables.provider
+    modules = list(provider.modules_by_experiment)
+    return SecondOrderFit(modules, [], regularization_weight=provider.regularization_weight).regularization()[2]
 
 
 def _half_inverse(atoms: Floats) -> Floats:
@@ -117,32 +153,42 @@ def _half_inverse(atoms: Floats) -> Floats:
     return half
 
 
-def _information(each: JointExperiment, variables: JointVariables, occupancies: Tensor, slope: Tensor) -> Floats:
-    """Products of scores of one experiment: atoms of its crystal form, the provider's parameters, scales."""
+def _information(
+    each: JointExperiment, variables: JointVariables, occupancies: Tensor, slope: Tensor
+) -> tuple[Floats, Floats]:
+    """Products of scores of one experiment: atoms of its crystal form, the provider's parameters, scales.
+
+    Large ones scaled down, as they stand for the curvature, and as they are.
+    """
     model, values = each.model, each.in_cell(variables.values)
     evaluation = model.evaluate(occupancies)
-    by_occupancies, by_scales = score_rows(model, evaluation, largest_residual=2.5)
-    others = torch.cat([by_occupancies @ slope, by_scales if variables.refine_scale else by_scales[:, :0]], dim=1)
-    work, force, _ = forces(model, evaluation)
-    # What pulls at each structure: (K, n).
-    pull = evaluation.occupancies.to(force) @ force
+    pulls, others = [], []
+    for largest in (LARGEST_RESIDUAL, None):
+        by_occupancies, by_scales = score_rows(model, evaluation, largest_residual=largest)
+        scales = by_scales if variables.refine_scale else by_scales[:, :0]
+        others.append(torch.cat([by_occupancies @ slope, scales], dim=1))
+        work, force, _ = forces(model, evaluation, largest_residual=largest)
+        # What pulls at each structure: (K, n).
+        pulls.append(evaluation.occupancies.to(force) @ force)
     columns = _columns(each, variables)
     n_atoms = len(variables.columns_of(each.block))
-    total = np.zeros((n_atoms + others.shape[1],) * 2)
-    largest = max((len(rows) for _, rows in each.bank.moving_groups()), default=1)
-    for block in torch.split(torch.arange(len(work)), max(1, _BLOCK_NUMBERS // (4 * max(largest, 1)))):
-        rows = torch.zeros(len(block), n_atoms, dtype=torch.float64)
+    totals = [np.zeros((n_atoms + others[0].shape[1],) * 2) for _ in pulls]
+    most = max((len(rows) for _, rows in each.bank.moving_groups()), default=1)
+    for block in torch.split(torch.arange(len(work)), max(1, _BLOCK_NUMBERS // (4 * max(most, 1)))):
+        rows = [torch.zeros(len(block), n_atoms, dtype=torch.float64) for _ in pulls]
         for number, (users, _) in enumerate(each.bank.moving_groups()):
             derivatives = each.bank.derivatives(values, number, work[block])
-            together = pull[list(users)][:, block].sum(0)
-            score = (together.conj()[:, None, None] * derivatives).real
-            if each.to_cell is not None:
-                score[:, :, :3] = score[:, :, :3] @ each.to_cell.to(score)
-            for atoms, which, numbers in columns[number]:
-                rows.index_add_(1, numbers, score[:, atoms, which])
-        whole = torch.cat([rows, others[block]], dim=1)
-        total += (whole.T @ whole).numpy()
-    return total
+            for pull, row in zip(pulls, rows, strict=True):
+                together = pull[list(users)][:, block].sum(0)
+                score = (together.conj()[:, None, None] * derivatives).real
+                if each.to_cell is not None:
+                    score[:, :, :3] = score[:, :, :3] @ each.to_cell.to(score)
+                for atoms, which, numbers in columns[number]:
+                    row.index_add_(1, numbers, score[:, atoms, which])
+        for number, (row, other) in enumerate(zip(rows, others, strict=True)):
+            whole = torch.cat([row, other[block]], dim=1)
+            totals[number] += (whole.T @ whole).numpy()
+    return totals[0], totals[1]
 
 
 def _columns(each: JointExperiment, variables: JointVariables) -> list[list[tuple[Tensor, Tensor, Tensor]]]:

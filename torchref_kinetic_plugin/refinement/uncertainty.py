@@ -42,12 +42,15 @@ class Uncertainty:
         (K, N) standard errors of the occupancies of each experiment, to first order.
     from_curvature : bool
         Whether the curvature itself was used, or the products of scores in its place.
+    information : ndarray
+        (n_refined, n_refined), of which the covariance is the inverse where there is one.
     """
 
     names: tuple[str, ...]
     covariance: Floats
     occupancies: tuple[Floats, ...]
     from_curvature: bool
+    information: Floats
 
 
 @one_thread()
@@ -73,7 +76,7 @@ def estimate_uncertainty(
     if not size:
         shapes = [model.components.shape[0] for model in models]
         none = tuple(np.zeros((k, m.n_timepoints)) for k, m in zip(shapes, models, strict=True))
-        return Uncertainty((), np.zeros((0, 0)), none, from_curvature=True)
+        return Uncertainty((), np.zeros((0, 0)), none, from_curvature=True, information=np.zeros((0, 0)))
     taken = np.zeros((size, size)) if lost is None else lost
     hessian = curvature.from_scores() - taken
     covariance = covariance_of(hessian, _NO_INFORMATION)
@@ -83,25 +86,37 @@ def estimate_uncertainty(
         # At the very end of a range the curvature may be no maximum's; the products of scores always are.
         if np.linalg.eigvalsh(exact)[0] > 0.0:
             covariance, differenced = covariance_of(exact, _NO_INFORMATION), True
+    information = exact if differenced else hessian
     spread = tuple(
-        _spread(slopes.numpy(), exact if differenced else hessian).reshape(tuple(value.shape))
+        standard_errors(slopes.numpy(), information).reshape(tuple(value.shape))
         for value, slopes in curvature.fit.jacobians()
     )
-    return Uncertainty(tuple(curvature.fit.parameters), covariance, spread, differenced)
+    return Uncertainty(tuple(curvature.fit.parameters), covariance, spread, differenced, information)
 
 
-def _spread(slopes: Floats, hessian: Floats) -> Floats:
-    """Standard errors (n,) of what depends on the parameters by slopes (n, n_refined).
+def standard_errors(slopes: Floats, information: Floats) -> Floats:
+    """Standard errors (k,) of what depends on the parameters by slopes (k, n_refined), each of order 1.
 
     Combinations of parameters that nothing determines do not matter where they change nothing, as a constant added
     to all logits; where they do, the error is infinite.
     """
-    values, vectors = np.linalg.eigh(hessian)
-    along = slopes @ vectors
-    known = values > max(_NO_INFORMATION, len(values) * np.finfo(float).eps * values[-1])
-    errors: Floats = np.sqrt((along[:, known] ** 2 / values[known]).sum(axis=1))
-    open_ended = (np.abs(along[:, ~known]) > _NO_CHANGE).any(axis=1)
+    half, unknown = half_inverse(information)
+    errors: Floats = np.sqrt(((slopes @ half.T) ** 2).sum(axis=1))
+    open_ended = (np.abs(slopes @ unknown) > _NO_CHANGE).any(axis=1)
     return np.where(open_ended, np.inf, errors)
+
+
+def half_inverse(information: Floats) -> tuple[Floats, Floats]:
+    """A matrix (r, n) whose square, transposed first, is the inverse where something is known; directions (n, u) else.
+
+    Parameters
+    ----------
+    information : ndarray
+        (n, n), symmetric, about parameters of order 1.
+    """
+    values, vectors = np.linalg.eigh(information)
+    known = values > max(_NO_INFORMATION, len(values) * np.finfo(float).eps * max(values, default=0.0))
+    return (vectors[:, known] / np.sqrt(values[known])).T, vectors[:, ~known]
 
 
 class _Curvature:

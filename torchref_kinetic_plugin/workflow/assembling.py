@@ -53,6 +53,7 @@ def assemble(
     joint : JointOutcome, optional
         Where structures were refined as well.
     """
+    from torchref_kinetic_plugin.analysis.correlations import correlation_remarks, correlations
     from torchref_kinetic_plugin.refinement.curves import occupancy_curves
     from torchref_kinetic_plugin.refinement.estimates import (
         ProviderParameters,
@@ -67,6 +68,11 @@ def assemble(
     parameters = ProviderParameters(run.provider).estimates(uncertainty, start)
     remarks = [*remarks_of(run, fit), *undetermined_enthalpies(parameters)]
     remarks += [] if joint is None else joint.remarks
+    scatter = None if joint is None else joint.freedom.scatter
+    correlated = None
+    if uncertainty.names:
+        correlated = correlations(run.models, run.provider, uncertainty, scatter=scatter, seed=file.refinement.seed)
+    remarks += [] if correlated is None else correlation_remarks(correlated)
     names = [[point.name for point in e.settings.timepoints] for e in run.loaded.experiments]
     n_atoms = 0 if joint is None else joint.setup.variables.atoms.stop
     return RefinementResult(
@@ -95,6 +101,7 @@ def assemble(
         datasets=tuple(row for each in run.loaded.experiments for row in summaries_of(each, spreads_of(each))),
         residuals=tuple(_residuals(run)),
         curves=tuple(occupancy_curves(run.provider, uncertainty, run.loaded.structures.names)),
+        correlations=correlated,
     )
 
 

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
+from torchref_kinetic_plugin.errors import ScalingError
 from torchref_kinetic_plugin.plugins import PluginManager
 from torchref_kinetic_plugin.reflections import Spread
-from torchref_kinetic_plugin.results import DatasetSummary
+from torchref_kinetic_plugin.results import DatasetSummary, Identifiability
 from torchref_kinetic_plugin.workflow.dataset_summaries import spreads_of, summaries_of
 from torchref_kinetic_plugin.workflow.loading import Announce, LoadedExperiment, LoadedRefinement, load_refinement
 
@@ -51,6 +52,9 @@ class CheckReport:
         On structures and data, for the record.
     warnings : tuple of str
         What may spoil the result.
+    identifiability : Identifiability or None
+        What the fit can determine from where it starts; None where it was not asked for, nothing of the provider is
+        refined, or the datasets cannot be put on one scale.
     """
 
     loaded: LoadedRefinement
@@ -61,11 +65,13 @@ class CheckReport:
     n_parameters: int
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
+    identifiability: Identifiability | None = None
 
 
 def check(
     path: str | os.PathLike[str],
     *,
+    quick: bool = False,
     plugins: PluginManager | None = None,
     overrides: Mapping[str, Any] | None = None,
     announce: Announce = lambda _: None,
@@ -76,6 +82,8 @@ def check(
     ----------
     path : path
         The refinement file.
+    quick : bool
+        Whether to leave out what needs structure factors: which parameters the data can determine.
     plugins : PluginManager, optional
         By default the built-in plugins and those installed.
     overrides : mapping, optional
@@ -100,6 +108,10 @@ def check(
         spreads = spreads_of(experiment)
         rows += summaries_of(experiment, spreads)
         warnings += _warnings(experiment, spreads)
+    identifiability = None
+    if not quick and "kinetics" in loaded.file.refinement.refine:
+        identifiability, problems = _identifiability(loaded, announce)
+        warnings += problems
     report = loaded.structures.report
     parameters = ProviderParameters(provider)
     masks = [(experiment.grid.mask, experiment.grid.free) for experiment in loaded.experiments]
@@ -118,7 +130,32 @@ def check(
         )
         + tuple(remark for experiment in loaded.experiments for remark in experiment.free_set.remarks),
         tuple(dict.fromkeys(warnings)),
+        identifiability,
     )
+
+
+def _identifiability(loaded: LoadedRefinement, announce: Announce) -> tuple[Identifiability | None, list[str]]:
+    """What the fit can determine, and what keeps it from being known, which would stop a refinement as well."""
+    from torchref_kinetic_plugin.analysis.identifiability import analyse_identifiability
+    from torchref_kinetic_plugin.workflow.refining import prepare
+
+    if any(report.best != "h,k,l" for experiment in loaded.experiments for report in experiment.indexing):
+        return None, []
+    refinement = loaded.file.refinement
+    try:
+        run = prepare(loaded, on_progress=lambda progress: announce(progress.stage))
+        announce("drawing data as they are expected, for the errors of a fit")
+        found = analyse_identifiability(
+            run.models,
+            run.provider,
+            loaded.structures.names,
+            refine_scale="scale" in refinement.refine,
+            structures_refined="structures" in refinement.refine,
+            seed=refinement.seed,
+        )
+    except ScalingError as error:
+        return None, [str(error)]
+    return found, []
 
 
 def _warnings(experiment: LoadedExperiment, spreads: Sequence[Spread]) -> list[str]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from torchref_kinetic_plugin.output.agreement_figure import agreement_figure
 from torchref_kinetic_plugin.output.cycle_figures import history_figure, shifts_figure
 from torchref_kinetic_plugin.output.occupancy_figure import occupancy_result_figure
-from torchref_kinetic_plugin.plotting import save
+from torchref_kinetic_plugin.plotting import correlation_figure, save
 from torchref_kinetic_plugin.results import RefinementResult
 
 if TYPE_CHECKING:
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def write_plots(run: Refinement, result: RefinementResult, directory: Path) -> None:
-    """Draw each experiment's occupancies, scheme and agreement, what they share, cycles and what moved, as PNG and SVG.
+    """Draw occupancies, scheme and agreement of each experiment, and what concerns all of them, as PNG and SVG.
 
     Raises
     ------
@@ -47,6 +49,10 @@ def write_plots(run: Refinement, result: RefinementResult, directory: Path) -> N
         if any(module.joint.laws for module in kinetic.values()):
             covariance = None if run.uncertainty is None else run.uncertainty.covariance
             plot_rate_laws(kinetic, directory / f"rate_laws{suffix}", covariance=covariance)
+        if (found := result.correlations) is not None:
+            errors = np.array(found.std_errors), np.array(found.sandwich)
+            figure = correlation_figure(found.labels, np.array(found.matrix), *errors, title=result.title)
+            save(figure, directory / f"correlations{suffix}")
         if result.cycles:
             save(history_figure(result), directory / f"history{suffix}")
         if result.shifts:

@@ -27,7 +27,10 @@ def estimates(series, variance=0.01):
     n = parameters.n_refined
     covariance = np.diag(np.broadcast_to(np.asarray(variance, dtype=float), n))
     names = tuple(str(i) for i in range(n))
-    found = parameters.estimates(Uncertainty(names, covariance, (), from_curvature=True), parameters.values())
+    found = parameters.estimates(
+        Uncertainty(names, covariance, (), from_curvature=True, information=np.linalg.inv(covariance)),
+        parameters.values(),
+    )
     return {(e.experiment, e.kind, e.name): e for e in found}
 
 
@@ -83,7 +86,7 @@ def test_a_negative_enthalpy_has_an_interval():
     row = as_csv(RATES, [(enthalpy.experiment, enthalpy.kind, enthalpy.name, enthalpy.value, enthalpy.unit,
                           enthalpy.std_error_ln, enthalpy.lower, enthalpy.upper, enthalpy.start, enthalpy.std_error)])  # fmt: skip
     heading, values = row.strip().split("\n")
-    assert heading.endswith(",start,std_error")
+    assert ",start,std_error," in heading
     assert values.split(",")[5] == ""
 
 
