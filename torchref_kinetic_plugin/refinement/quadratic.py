@@ -148,7 +148,9 @@ def forces(
 
 def pseudo_inverse(information: Floats) -> Floats:
     """Inverse of an information matrix on what it determines; zero for the rest."""
-    scale = np.sqrt(np.maximum(np.diag(information), 1e-300))
+    # What nothing is known of, as the scale of a dataset without a reflection, stays out exactly.
+    diagonal = np.diag(information)
+    scale = np.where(diagonal > 0.0, np.sqrt(np.maximum(diagonal, 0.0)), np.inf)
     values, vectors = np.linalg.eigh(information / np.outer(scale, scale))
     kept = values > _RANK_TOLERANCE * values[-1]
     inverse: Floats = (vectors[:, kept] / values[kept]) @ vectors[:, kept].T / np.outer(scale, scale)
