@@ -35,6 +35,8 @@ def print_result(console: Console, result: RefinementResult) -> None:
     for experiment in experiments:
         console.print(_occupancies(result, experiment))
         console.print(_statistics(result, experiment))
+        if (table := _validation(result, experiment)) is not None:
+            console.print(table)
     for remark in result.remarks:
         console.print(f"- {remark}", markup=False, soft_wrap=True)
 
@@ -174,6 +176,33 @@ def _statistics(result: RefinementResult, experiment: str) -> Table:
                 _number(each.cc_diff_work, 3),
                 _number(each.cc_diff_free, 3),
             )
+    return table
+
+
+def _validation(result: RefinementResult, experiment: str) -> Table | None:
+    """Timepoint by timepoint: how others predict it, its free occupancies, whether it speaks against the scheme."""
+    found = result.validation
+    left = {each.timepoint: each for each in found.left_out if each.experiment == experiment}
+    free = {(each.timepoint, each.structure): each for each in found.free_occupancies if each.experiment == experiment}
+    tests = {each.timepoint: each for each in found.scheme_tests if each.experiment == experiment}
+    timepoints = dict.fromkeys([*left, *tests])
+    if not timepoints:
+        return None
+    columns = ("timepoint", "CC left out", "CC included", *(f"{name}, free" for name in result.structures), "p, scheme")
+    table = _table(f"Validation, {experiment}", columns)
+    for timepoint in timepoints:
+        predicted, test = left.get(timepoint), tests.get(timepoint)
+        cells = []
+        for structure in result.structures:
+            own = free.get((timepoint, structure))
+            cells.append("" if own is None else f"{own.occupancy:.3f} ± {own.std_error:.3f}")
+        table.add_row(
+            escape(timepoint),
+            _number(None if predicted is None else predicted.cc_left_out, 3),
+            _number(None if predicted is None else predicted.cc_included, 3),
+            *cells,
+            "" if test is None else f"{test.p_value:.2g}",
+        )
     return table
 
 

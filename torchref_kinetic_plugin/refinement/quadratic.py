@@ -49,10 +49,12 @@ class QuadraticForm:
     scales: Floats
 
     @classmethod
-    def at(cls, model: ExperimentModel, evaluation: Evaluation) -> QuadraticForm:
-        """Form the sums over the work reflections."""
+    def at(
+        cls, model: ExperimentModel, evaluation: Evaluation, *, largest_residual: float | None = LARGEST_RESIDUAL
+    ) -> QuadraticForm:
+        """Form the sums over the work reflections; ``largest_residual`` as of `score_rows`, for the information."""
         by_occupancies, by_scales = score_rows(model, evaluation)
-        tempered, tempered_scales = score_rows(model, evaluation, largest_residual=LARGEST_RESIDUAL)
+        tempered, tempered_scales = score_rows(model, evaluation, largest_residual=largest_residual)
         return cls(
             evaluation.occupancies[:, model.data.n_fixed :].numpy(),
             by_occupancies.sum(0).numpy(),

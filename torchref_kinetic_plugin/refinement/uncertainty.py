@@ -84,13 +84,13 @@ def estimate_uncertainty(
         if np.linalg.eigvalsh(exact)[0] > 0.0:
             covariance, differenced = covariance_of(exact, _NO_INFORMATION), True
     spread = tuple(
-        _spread(slopes.numpy(), exact if differenced else hessian).reshape(tuple(value.shape))
+        errors_along(slopes.numpy(), exact if differenced else hessian).reshape(tuple(value.shape))
         for value, slopes in curvature.fit.jacobians()
     )
     return Uncertainty(tuple(curvature.fit.parameters), covariance, spread, differenced)
 
 
-def _spread(slopes: Floats, hessian: Floats) -> Floats:
+def errors_along(slopes: Floats, hessian: Floats) -> Floats:
     """Standard errors (n,) of what depends on the parameters by slopes (n, n_refined).
 
     Combinations of parameters that nothing determines do not matter where they change nothing, as a constant added

@@ -23,6 +23,7 @@ from torchref_kinetic_plugin.workflow.loading import (
     refuse_other_indexing,
 )
 from torchref_kinetic_plugin.workflow.sections import write_sections
+from torchref_kinetic_plugin.workflow.validating import validate
 
 if TYPE_CHECKING:
     from torchref_kinetic_plugin.plugins.series import SeriesOccupancies
@@ -158,6 +159,13 @@ def refine(
             run, result = _refined_together(run, before, begun, directory, device, resume, on_progress)
         else:
             run, result = _fitted(run, before, begun, on_progress)
+        validation, said = validate(run, lambda text: on_progress(Progress(text)))
+        result = replace(
+            result,
+            validation=validation,
+            remarks=(*result.remarks, *said),
+            seconds=time.perf_counter() - begun,
+        )
         result = write_sections(loaded.plugins, result, directory)
         _write(run, result, directory, on_progress)
         loaded.plugins.refinement_finished(run, result)
