@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from torchref_kinetic_plugin.results import Estimate, RefinementResult
+from torchref_kinetic_plugin.results import Estimate, RefinementResult, SchemeComparison
 from torchref_kinetic_plugin.scheme import format_time
 from torchref_kinetic_plugin.simulation import CampaignTruth, Truth
 from torchref_kinetic_plugin.workflow.checking import CheckReport
@@ -83,6 +83,34 @@ def print_check(console: Console, report: CheckReport) -> None:
             console.print(f"\n{title}")
         for line in lines:
             console.print(f"- {line}", markup=False, soft_wrap=True)
+
+
+def print_comparison(console: Console, found: SchemeComparison) -> None:
+    """The ranking, the likelihood ratios of nested schemes, and what can be told apart, in words."""
+    console.print(f"\n{escape(found.title)}: {found.n_held_out} timepoints left out, {found.seconds:.1f} s\n")
+    columns = ("scheme", "parameters", "held out, to the best", "tied", "ln L, work", "ln L, free", "AICc", "BIC")
+    table = _table("Schemes", columns)
+    least = [min(each.aicc for each in found.schemes), min(each.bic for each in found.schemes)]
+    for each in found.schemes:
+        table.add_row(
+            escape(each.name),
+            f"{each.n_parameters}",
+            f"{each.held_out:.1f}" if each is found.schemes[0] else f"{each.difference:.1f} ± {each.std_error:.1f}",
+            "" if each is found.schemes[0] else "yes" if each.tied else "no",
+            f"{each.log_likelihood_work:.1f}",
+            f"{each.log_likelihood_free:.1f}",
+            f"+{each.aicc - least[0]:.1f}",
+            f"+{each.bic - least[1]:.1f}",
+        )
+    console.print(table)
+    if found.ratios:
+        table = _table("Likelihood ratios", ("smaller", "larger", "chi-square", "freedom", "p (too large at bounds)"))
+        for ratio in found.ratios:
+            names = escape(ratio.smaller), escape(ratio.larger)
+            table.add_row(*names, f"{ratio.statistic:.1f}", f"{ratio.freedom}", f"{ratio.p_value:.2g}")
+        console.print(table)
+    for remark in found.remarks:
+        console.print(f"- {remark}", markup=False, soft_wrap=True)
 
 
 def print_truth(console: Console, truth: Truth | CampaignTruth) -> None:

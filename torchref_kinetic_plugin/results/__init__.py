@@ -13,6 +13,7 @@ from torchref_kinetic_plugin.results.analysis import (
     SchemeTest,
     Validation,
 )
+from torchref_kinetic_plugin.results.comparison import ComparedScheme, LikelihoodRatio, SchemeComparison
 from torchref_kinetic_plugin.results.result import (
     ALL_EXPERIMENTS,
     SCHEMA,
@@ -32,6 +33,7 @@ __all__ = [
     "SCHEMA",
     "SIGNED_KINDS",
     "BootstrapEstimate",
+    "ComparedScheme",
     "Correlations",
     "CycleSummary",
     "DatasetStatistics",
@@ -42,12 +44,14 @@ __all__ = [
     "GeometrySummary",
     "Identifiability",
     "LeftOut",
+    "LikelihoodRatio",
     "NullTest",
     "OccupancyEstimate",
     "Profile",
     "ProfilePoint",
     "RefinementResult",
     "ResidueShift",
+    "SchemeComparison",
     "SchemeTest",
     "Validation",
 ]
