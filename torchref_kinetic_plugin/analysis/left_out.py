@@ -5,9 +5,10 @@ of the timepoint is held against its data: by the correlation of differences to 
 
     log p(timepoint | all others) = log p(all) - log p(all others),
 
-both at the parameters, scales and error model of the refit. Of the timepoint itself only the scale and the factor of
-its sigmas are taken from the fit that had it: they are what one more dataset always brings with it, and no scheme
-predicts them. References are never left out. Structures are as given: where they were refined, the timepoint took part.
+both at the parameters of the refit and the scales it gives to the others. Held from the fit that had the timepoint are
+its scale and the error model: the variance of the common error and the factors of all sigmas, of free reflections. They
+come with a dataset, whatever the scheme. References are never left out. Structures are as given: where they were
+refined, the timepoint took part in that.
 """
 
 from __future__ import annotations
@@ -127,7 +128,7 @@ def _predicted(
     column = row - model.data.n_fixed
     if not _determined(others, provider, place, column):
         return None
-    fit = fit_kinetics(others, provider, n_starts=1, refine_scale=refine_scale)
+    fit = fit_kinetics(others, provider, n_starts=1, refine_scale=refine_scale, refine_errors=False)
     with torch.no_grad():
         occupancies = provider()[place]
     each = log_likelihood_given_others(model, less, occupancies, row)
@@ -149,17 +150,14 @@ def log_likelihood_given_others(model: ExperimentModel, less: ExperimentModel, o
     Parameters
     ----------
     model : ExperimentModel
-        After the fit to all datasets; gives the scale and the sigmas' factor of the dataset.
+        With the dataset.
     less : ExperimentModel
-        Without the dataset, after the refit; gives all else, and takes over scale and factor.
+        Without it, after the refit; gives scales, that of the dataset among them, and error model.
     occupancies : Tensor
         (K, N) of the timepoints, predicted.
     row : int
         Of the dataset.
     """
-    less.nuisances.scale[row] = model.nuisances.scale[row]
-    less.nuisances.inflation[row] = model.nuisances.inflation[row]
-    less.inflation_design[row] = model.inflation_design[row]
     with torch.no_grad():
         at = less.mixture(less.with_references(occupancies)), less.error_variance()
         scales = less.log_scale(), less.log_inflation()

@@ -21,8 +21,8 @@ _SAME = 1e-6
 def likelihood_ratios(candidates: Sequence[Candidate]) -> list[LikelihoodRatio]:
     """Twice the difference of the work log-likelihoods of every nested pair, against chi-square.
 
-    The error model of each is that of its own free reflections, so that the statistic of a larger scheme that gains
-    nothing may be a little below 0; its p value is 1.
+    All have one error model. What fits leave may bring the statistic of a scheme that gains nothing a little below 0;
+    its p value is 1.
     """
     found = []
     for smaller, larger in itertools.permutations(candidates, 2):

@@ -11,7 +11,7 @@ chosen.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -30,6 +30,31 @@ from torchref_kinetic_plugin.results import ComparedScheme
 _TELLING = 2.0
 #: Difference of log-likelihoods that fits leave: each ends so far from its best.
 _LEFT_BY_FITS = 0.1
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """A scheme to be fitted.
+
+    Attributes
+    ----------
+    name : str
+        By which it is told from the others.
+    models : sequence of ExperimentModel
+        Its own; of the same data as all others'.
+    provider : SeriesOccupancies
+        Where its fit begins.
+    n_starts, seed, refine_scale
+        As of `fit_kinetics`.
+    """
+
+    name: str
+    models: Sequence[ExperimentModel]
+    provider: SeriesOccupancies
+    n_starts: int = 4
+    seed: int = 1
+    refine_scale: bool = True
 
 
 @final
@@ -84,34 +109,66 @@ class Candidate:
         return np.concatenate(list(sums.values()))
 
 
-def fit_candidate(
-    name: str,
-    models: Sequence[ExperimentModel],
-    provider: SeriesOccupancies,
-    *,
-    n_starts: int = 4,
-    seed: int = 1,
-    refine_scale: bool = True,
-) -> Candidate:
-    """Fit a scheme and let it predict each timepoint; models and provider are changed. Arguments as of `fit_kinetics`.
+def fit_candidates(entries: Sequence[Entry], announce: Callable[[str], None] = lambda _: None) -> list[Candidate]:
+    """Fit each scheme and let it predict each timepoint; models and providers are changed.
+
+    Each is fitted with an error model of its own first. That of the highest likelihood on the free reflections is then
+    given to all, and everything else fitted again, so that likelihoods differ by what the schemes say alone: error
+    models of a few hundred reflections differ by more than nested schemes do.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        Of the same data.
+    announce : callable
+        Told what is being done.
 
     Raises
     ------
     InputError
-        When it predicts none.
+        When one predicts no timepoint.
     """
-    fit = fit_kinetics(models, provider, n_starts=n_starts, seed=seed, refine_scale=refine_scale)
-    found = predict_left_out(models, provider, refine_scale=refine_scale)
+    fits = []
+    for entry in entries:
+        announce(f"fitting {entry.name}")
+        fits.append(
+            fit_kinetics(
+                entry.models,
+                entry.provider,
+                n_starts=entry.n_starts,
+                seed=entry.seed,
+                refine_scale=entry.refine_scale,
+            )
+        )
+    best = max(range(len(entries)), key=lambda number: fits[number].iterations[-1].free)
+    errors = [
+        (model.nuisances.error.copy(), model.nuisances.inflation.copy(), model.inflation_design.clone())
+        for model in entries[best].models
+    ]
+    found = []
+    for entry in entries:
+        announce(f"leaving out each timepoint: {entry.name}")
+        for model, (error, inflation, design) in zip(entry.models, errors, strict=True):
+            model.nuisances.error, model.nuisances.inflation = error.copy(), inflation.copy()
+            model.inflation_design = design.clone()
+        found.append(_candidate(entry))
+    return found
+
+
+def _candidate(entry: Entry) -> Candidate:
+    models, provider = entry.models, entry.provider
+    fit = fit_kinetics(models, provider, n_starts=1, refine_scale=entry.refine_scale, refine_errors=False)
+    found = predict_left_out(models, provider, refine_scale=entry.refine_scale)
     if not found.predictions:
-        raise InputError(f"{name} predicts no timepoint from the others, so that it cannot be compared")
+        raise InputError(f"{entry.name} predicts no timepoint from the others, so that it cannot be compared")
     rows = {
         (model.data.name, dataset): (place, row)
         for place, model in enumerate(models)
         for row, dataset in enumerate(model.data.datasets)
     }
-    scales = sum(model.nuisances.scale.size for model in models) if refine_scale else 0
+    scales = sum(model.nuisances.scale.size for model in models) if entry.refine_scale else 0
     return Candidate(
-        name,
+        entry.name,
         tuple(models),
         provider,
         ProviderParameters(provider).n_refined + scales,

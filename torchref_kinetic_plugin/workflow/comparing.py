@@ -58,8 +58,9 @@ def compare(
     """
     from torchref_kinetic_plugin.analysis.nested_schemes import likelihood_ratios
     from torchref_kinetic_plugin.analysis.scheme_choice import (
+        Entry,
         choice_remarks,
-        fit_candidate,
+        fit_candidates,
         held_out_timepoints,
         ranked,
     )
@@ -76,21 +77,14 @@ def compare(
     for each in loaded[1:]:
         require_same_data(loaded[0], each)
     named = _candidates(loaded, schemes)
-    candidates = []
+    entries = []
     for name, each in named.items():
         run = prepare(each, device=device, on_progress=on_progress)
         settings = each.file.refinement
-        on_progress(Progress(f"fitting and predicting: {name}"))
-        candidates.append(
-            fit_candidate(
-                name,
-                run.models,
-                run.provider,
-                n_starts=settings.starts,
-                seed=settings.seed,
-                refine_scale="scale" in settings.refine,
-            )
+        entries.append(
+            Entry(name, run.models, run.provider, settings.starts, settings.seed, "scale" in settings.refine)
         )
+    candidates = fit_candidates(entries, lambda text: on_progress(Progress(text)))
     compared = ranked(candidates)
     timepoints = held_out_timepoints(candidates)
     remarks = choice_remarks(compared)
