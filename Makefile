@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: example test lint types contracts check accuracy benchmark benchmark-long draws joint usual campaign lysozyme clean
+.PHONY: example test lint types contracts check accuracy benchmark benchmark-long draws joint usual campaign choice lysozyme clean
 
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -59,6 +59,10 @@ usual: $(INSTALLED)
 # The campaign at three temperatures: 20 draws of the noise, all temperatures together and each alone; ten minutes.
 campaign: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.campaign 20
+
+# How often the right one of four schemes is found, over draws of the example's noise; six minutes.
+choice: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.scheme_choice 15
 
 # The real temperature-jump series, at full resolution, and its null test; skipped where the data are absent.
 lysozyme: $(INSTALLED)

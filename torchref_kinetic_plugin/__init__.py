@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         occupancy_unrestrained,
     )
     from torchref_kinetic_plugin.workflow.checking import check
+    from torchref_kinetic_plugin.workflow.comparing import compare
     from torchref_kinetic_plugin.workflow.refining import refine
     from torchref_kinetic_plugin.workflow.simulating import simulate
 
@@ -20,6 +21,7 @@ __version__ = "0.1.0"
 #: Where each public name lives; imported on first use, so that importing the package costs nothing.
 _PUBLIC = {
     "check": "torchref_kinetic_plugin.workflow.checking",
+    "compare": "torchref_kinetic_plugin.workflow.comparing",
     "occupancies_kinetics": "torchref_kinetic_plugin.occupancies",
     "occupancies_kinetics_multiexperiment": "torchref_kinetic_plugin.occupancies",
     "occupancy_unrestrained": "torchref_kinetic_plugin.occupancies",
@@ -29,6 +31,7 @@ _PUBLIC = {
 
 __all__ = [
     "check",
+    "compare",
     "occupancies_kinetics",
     "occupancies_kinetics_multiexperiment",
     "occupancy_unrestrained",

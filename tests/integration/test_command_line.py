@@ -325,4 +325,4 @@ def test_help_imports_nothing_slow():
     code += "print([m for m in ('torch', 'torchref', 'gemmi', 'numpy', 'pydantic', 'rich') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-    assert set(VERBS) == {"refine", "check", "init", "simulate", "report", "plugins"}
+    assert set(VERBS) == {"refine", "check", "compare", "init", "simulate", "report", "plugins"}

@@ -50,11 +50,24 @@ def test_files_of_the_documentation_are_read(tmp_path):
 
 
 def test_every_key_is_documented():
-    from torchref_kinetic_plugin.config.schema import Experiment, RefinementFile, RefinementSection, StructuresSection
+    from torchref_kinetic_plugin.config.schema import (
+        Experiment,
+        RefinementFile,
+        RefinementSection,
+        StructuresSection,
+        ValidationSection,
+    )
     from torchref_kinetic_plugin.plugins.kinetics_settings import KineticsSettings
 
     page = (ROOT / "docs" / "refinement-file.md").read_text()
-    for model in (RefinementFile, RefinementSection, StructuresSection, Experiment, KineticsSettings):
+    for model in (
+        RefinementFile,
+        RefinementSection,
+        StructuresSection,
+        Experiment,
+        ValidationSection,
+        KineticsSettings,
+    ):
         for name, field in model.model_fields.items():
             if name not in {"provider_section", "path"}:
                 assert (field.alias or name) in page, f"{model.__name__}.{name}"

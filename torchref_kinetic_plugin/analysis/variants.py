@@ -5,6 +5,7 @@ Everything but the data is as in the model given, error model and scales include
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from torchref_kinetic_plugin.refinement.experiment import ExperimentData, ExperimentModel, Floats
+from torchref_kinetic_plugin.refinement.experiment import ExperimentData, ExperimentModel, Floats, Nuisances
 from torchref_kinetic_plugin.reflections import Grid
 
 #: Reflections of a resolution shell within which resampling stays.
@@ -66,6 +67,35 @@ def resampled(model: ExperimentModel, random: np.random.Generator) -> Experiment
     return _with_grid(model, replace(grid, hkl=grid.hkl[chosen], **picked), torch.from_numpy(chosen))
 
 
+def as_timepoint(model: ExperimentModel, reference: str) -> ExperimentModel:
+    """The model with one of its references given as a timepoint, before all others; the other references come first.
+
+    Of experiments whose references stand still.
+    """
+    data, grid = model.data, model.data.grid
+    row, first = data.datasets.index(reference), data.n_references
+    order = [*(each for each in range(first) if each != row), row, *range(first, len(data.datasets))]
+    moved: dict[str, Any] = {
+        name: getattr(grid, name)[order] for name in ("amplitude", "sigma", "intensity", "intensity_sigma")
+    }
+    for name in ("paths", "cell_changes"):
+        moved[name] = tuple(entry for each in order for entry in getattr(grid, name)[each : each + 1])
+    rearranged = replace(grid, **moved)
+    other = ExperimentModel(
+        replace(
+            data, datasets=tuple(data.datasets[each] for each in order), times=(-math.inf, *data.times), grid=rearranged
+        ),
+        model.components,
+        model.base_log_scale[order].cpu().numpy(),
+        model.reference_occupancies,
+        resolution_terms=_resolution_terms(model),
+    )
+    old = model.nuisances.copy()
+    other.nuisances = Nuisances(old.scale[order], old.error, old.inflation[order])
+    other.inflation_design = model.inflation_design[order]
+    return other
+
+
 def drawn(model: ExperimentModel, occupancies: Tensor, random: np.random.Generator) -> ExperimentModel:
     """The model with intensities drawn from its own likelihood, at occupancies (K, N) of the timepoints.
 
@@ -111,10 +141,15 @@ def _with_grid(model: ExperimentModel, grid: Grid, rows: Tensor | None = None) -
         model.components[:, chosen],
         base.cpu().numpy(),
         model.reference_occupancies,
-        resolution_terms=model.scale_design.shape[1] - 1 - len(data.crystal.symmetric_matrices),
+        resolution_terms=_resolution_terms(model),
     )
     # Designs are functions of the reflection; those of a drawn list may span less than the whole.
     other.scale_design, other.error_design = model.scale_design[chosen], model.error_design[chosen]
     other.nuisances = model.nuisances.copy()
     other.inflation_design = model.inflation_design[:, chosen].clone()
     return other
+
+
+def _resolution_terms(model: ExperimentModel) -> int:
+    """How many smooth terms the model's scales have."""
+    return model.scale_design.shape[1] - 1 - len(model.data.crystal.symmetric_matrices)

@@ -17,6 +17,7 @@ DONE, BUG, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 VERBS = {
     "refine": "refine what a refinement file asks for",
     "check": "validate a refinement file, its models and data, without fitting",
+    "compare": "rank several schemes on the same data by what each says of timepoints left out",
     "init": "write a refinement file to start from",
     "simulate": "simulate a series with known truth",
     "report": "make the report of a finished refinement again, with what was found since",
@@ -75,13 +76,24 @@ def build_parser() -> argparse.ArgumentParser:
     }
     for name in ("refine", "check"):
         made[name].add_argument("file", help="refinement file, TOML")
+    made["compare"].add_argument("files", nargs="+", metavar="FILE", help="refinement files of the same data, TOML")
+    made["compare"].add_argument(
+        "--scheme",
+        action="append",
+        default=[],
+        metavar="CHART",
+        help='flow chart beside that of the one file, e.g. "A->B,B->A"; repeatable',
+    )
+    made["compare"].add_argument("-o", "--output", metavar="DIR", help="where comparison.csv and .json are written")
+    for name in ("refine", "check", "compare"):
         made[name].add_argument("--d-min", type=float, metavar="A", help="high-resolution limit in place of the file's")
-    for name in ("refine", "check", "plugins"):
+    for name in ("refine", "check", "compare", "plugins"):
         made[name].add_argument("--no-plugins", action="store_true", help="built-in plugins only")
-    for name in ("refine", "check", "init", "simulate", "report"):
+    for name in ("refine", "check", "compare", "init", "simulate", "report"):
         made[name].add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
     made["refine"].add_argument("-o", "--output", metavar="DIR", help="output directory in place of the file's")
-    made["refine"].add_argument("--device", default="cpu", help="where to compute, e.g. cuda (default: cpu)")
+    for name in ("refine", "compare"):
+        made[name].add_argument("--device", default="cpu", help="where to compute, e.g. cuda (default: cpu)")
     made["refine"].add_argument("--resume", action="store_true", help="go on from the last cycle of a run cut short")
     made["check"].add_argument(
         "--quick", action="store_true", help="leave out what the data can determine, which needs structure factors"

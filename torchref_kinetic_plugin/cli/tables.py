@@ -11,7 +11,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from torchref_kinetic_plugin.results import ALL_EXPERIMENTS, Estimate, Identifiability, RefinementResult
+from torchref_kinetic_plugin.results import (
+    ALL_EXPERIMENTS,
+    Estimate,
+    Identifiability,
+    RefinementResult,
+    SchemeComparison,
+)
 from torchref_kinetic_plugin.scheme import format_time
 from torchref_kinetic_plugin.simulation import CampaignTruth, Truth
 from torchref_kinetic_plugin.workflow.checking import CheckReport
@@ -35,6 +41,8 @@ def print_result(console: Console, result: RefinementResult) -> None:
     for experiment in experiments:
         console.print(_occupancies(result, experiment))
         console.print(_statistics(result, experiment))
+        if (table := _validation(result, experiment)) is not None:
+            console.print(table)
     for remark in result.remarks:
         console.print(f"- {remark}", markup=False, soft_wrap=True)
 
@@ -115,6 +123,34 @@ def _print_identifiability(console: Console, found: Identifiability, report: Che
         console.print("\nWhat the data leave open")
     for line in found.weak:
         console.print(f"- {line}", markup=False, soft_wrap=True)
+
+
+def print_comparison(console: Console, found: SchemeComparison) -> None:
+    """The ranking, the likelihood ratios of nested schemes, and what can be told apart, in words."""
+    console.print(f"\n{escape(found.title)}: {found.n_held_out} timepoints left out, {found.seconds:.1f} s\n")
+    columns = ("scheme", "parameters", "held out, to the best", "tied", "ln L, work", "ln L, free", "AICc", "BIC")
+    table = _table("Schemes", columns)
+    least = [min(each.aicc for each in found.schemes), min(each.bic for each in found.schemes)]
+    for each in found.schemes:
+        table.add_row(
+            escape(each.name),
+            f"{each.n_parameters}",
+            f"{each.held_out:.1f}" if each is found.schemes[0] else f"{each.difference:.1f} ± {each.std_error:.1f}",
+            "" if each is found.schemes[0] else "yes" if each.tied else "no",
+            f"{each.log_likelihood_work:.1f}",
+            f"{each.log_likelihood_free:.1f}",
+            f"+{each.aicc - least[0]:.1f}",
+            f"+{each.bic - least[1]:.1f}",
+        )
+    console.print(table)
+    if found.ratios:
+        table = _table("Likelihood ratios", ("smaller", "larger", "chi-square", "freedom", "p (too large at bounds)"))
+        for ratio in found.ratios:
+            names = escape(ratio.smaller), escape(ratio.larger)
+            table.add_row(*names, f"{ratio.statistic:.1f}", f"{ratio.freedom}", f"{ratio.p_value:.2g}")
+        console.print(table)
+    for remark in found.remarks:
+        console.print(f"- {remark}", markup=False, soft_wrap=True)
 
 
 def print_truth(console: Console, truth: Truth | CampaignTruth) -> None:
@@ -208,6 +244,33 @@ def _statistics(result: RefinementResult, experiment: str) -> Table:
                 _number(each.cc_diff_work, 3),
                 _number(each.cc_diff_free, 3),
             )
+    return table
+
+
+def _validation(result: RefinementResult, experiment: str) -> Table | None:
+    """Timepoint by timepoint: how others predict it, its free occupancies, whether it speaks against the scheme."""
+    found = result.validation
+    left = {each.timepoint: each for each in found.left_out if each.experiment == experiment}
+    free = {(each.timepoint, each.structure): each for each in found.free_occupancies if each.experiment == experiment}
+    tests = {each.timepoint: each for each in found.scheme_tests if each.experiment == experiment}
+    timepoints = dict.fromkeys([*left, *tests])
+    if not timepoints:
+        return None
+    columns = ("timepoint", "CC left out", "CC included", *(f"{name}, free" for name in result.structures), "p, scheme")
+    table = _table(f"Validation, {experiment}", columns)
+    for timepoint in timepoints:
+        predicted, test = left.get(timepoint), tests.get(timepoint)
+        cells = []
+        for structure in result.structures:
+            own = free.get((timepoint, structure))
+            cells.append("" if own is None else f"{own.occupancy:.3f} ± {own.std_error:.3f}")
+        table.add_row(
+            escape(timepoint),
+            _number(None if predicted is None else predicted.cc_left_out, 3),
+            _number(None if predicted is None else predicted.cc_included, 3),
+            *cells,
+            "" if test is None else f"{test.p_value:.2g}",
+        )
     return table
 
 

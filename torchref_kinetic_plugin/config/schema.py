@@ -23,7 +23,7 @@ from torchref_kinetic_plugin.config.values import (
     name_of_delay,
 )
 from torchref_kinetic_plugin.errors import InputError, UnknownNameError
-from torchref_kinetic_plugin.scheme import parse_time
+from torchref_kinetic_plugin.scheme import parse_flow_chart, parse_time
 
 #: Where occupancies come from when the flag is left out.
 DEFAULT_PROVIDER = "kinetics"
@@ -239,6 +239,17 @@ class OutputSection(Section):
 
 
 @final
+class ValidationSection(Section):
+    """Section ``[validation]``: what is done after the fit, in seconds, to say what it is worth."""
+
+    leave_out: Flag = Field(default=True, description="Whether each timepoint is predicted by all others.")
+    free_occupancies: Flag = Field(
+        default=True, description="Whether occupancies are found without the scheme too, and the scheme tested by them."
+    )
+    null_test: Flag = Field(default=True, description="Whether references are given as timepoints.")
+
+
+@final
 class RefinementFile(Section):
     """A whole refinement file.
 
@@ -251,13 +262,25 @@ class RefinementFile(Section):
     """
 
     title: str = Field(default="", description="For plots and the report.")
+    schemes: list[str] = Field(
+        default=[],
+        description="Flow charts to compare with that of [kinetics]; for `compare`, without effect elsewhere.",
+    )
     refinement: RefinementSection = Field(default=RefinementSection(), description="What is done.")
     structures: StructuresSection = Field(description="The atomic models.")
     experiments: tuple[Experiment, ...] = Field(alias="experiment", description="The data.")
     weights: WeightsSection = Field(default=WeightsSection(), description="Of the terms of the objective.")
+    validation: ValidationSection = Field(default=ValidationSection(), description="What is done after the fit.")
     output: OutputSection = Field(default=OutputSection(), description="What is written.")
     provider_section: dict[str, Any] = Field(default={}, description="Set by the program.")
     path: Path = Field(default=Path(), description="Set by the program.")
+
+    @field_validator("schemes")
+    @classmethod
+    def _readable(cls, value: list[str]) -> list[str]:
+        for text in value:
+            parse_flow_chart(text)
+        return value
 
     @field_validator("experiments")
     @classmethod

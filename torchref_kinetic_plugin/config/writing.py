@@ -29,6 +29,8 @@ def resolved_toml(file: RefinementFile, *, relative_to: Path) -> str:
     table["output"]["directory"] = _relative(file.output.directory.resolve(), relative_to)
     experiments = table.pop("experiment")
     lines = [f"title = {_value(table.pop('title'))}"]
+    if schemes := table.pop("schemes"):
+        lines.append(f"schemes = {_value(schemes)}")
     for name, section in table.items():
         lines += ["", f"[{name}]", *_pairs(section)]
     for experiment in experiments:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from torchref_kinetic_plugin.occupancies.unrestrained import occupancy_unrestrained
 
 Path = str | os.PathLike[str]
+FreePoints = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 def plot_free_occupancies(
@@ -49,14 +51,23 @@ def plot_kinetic_occupancies(
     kinetic_states: bool,
     figsize: tuple[float, float],
     title: str | None,
+    free: FreePoints | None = None,
 ) -> None:
-    """Plot a kinetic model with its time constants beside."""
+    """Plot a kinetic model with its time constants beside, over its curves what was found without it.
+
+    ``free`` are occupancies (n_structures, n_timepoints) found at the measured times, and their standard errors.
+    """
+    courses = _courses(model, log_scale=log_scale, kinetic_states=kinetic_states)
+    panel = [*_side_panel(model), ""]
+    if free is not None:
+        courses = replace(courses, target=free[0], target_errors=free[1])
+        panel = [*panel, "open: free occupancies", "and standard errors", ""]
     figure = occupancy_figure(
-        [("", _courses(model, log_scale=log_scale, kinetic_states=kinetic_states))],
+        [("", courses)],
         figsize=figsize,
         title=title or model.scheme.chart.text,
         time_unit=model.time_unit,
-        side_panel=[*_side_panel(model), ""],
+        side_panel=panel,
         ylabel="population" if kinetic_states else "occupancy",
     )
     save(figure, path)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from torchref_kinetic_plugin.plotting import TimeAxis
@@ -32,8 +35,32 @@ def occupancy_result_figure(result: RefinementResult, experiment: str) -> Figure
             capsize=2.5,
             label=plain(structure),
         )
+        _draw_free(axes, result, experiment, structure, axis, {each.timepoint: each.time_s for each in own})
     axis.draw(axes, "s")
     axes.set_ylabel("occupancy (95 % interval)")
     axes.set_title(plain(f"{result.title}, {experiment}"))
     axes.legend(frameon=False)
     return figure
+
+
+def _draw_free(
+    axes: Axes, result: RefinementResult, experiment: str, structure: str, axis: TimeAxis, times: Mapping[str, float]
+) -> None:
+    """Occupancies of one structure without the provider, open, with their standard errors."""
+    chosen = [
+        each
+        for each in result.validation.free_occupancies
+        if (each.experiment, each.structure) == (experiment, structure)
+    ]
+    number = result.structures.index(structure)
+    axes.errorbar(
+        axis.place(np.array([times[each.timepoint] for each in chosen])),
+        [each.occupancy for each in chosen],
+        yerr=[each.std_error if np.isfinite(each.std_error) else 0.0 for each in chosen],
+        color=colour(number),
+        marker=marker(number),
+        markersize=9,
+        markerfacecolor="none",
+        linestyle="none",
+        capsize=2.5,
+    )

@@ -1,4 +1,4 @@
-"""A result as files: ``result.json``, ``rates.csv``, ``occupancies.csv``, ``statistics.csv``."""
+"""A result as files: ``result.json``, and as tables what it holds of rates, occupancies, agreement and validation."""
 
 from __future__ import annotations
 
@@ -42,10 +42,14 @@ STATISTICS = (
     "cc_diff_work",
     "cc_diff_free",
 )
+LEFT_OUT = ("experiment", "timepoint", "n_reflections", "cc_left_out", "cc_included", "log_likelihood")
+FREE_OCCUPANCIES = ("experiment", "timepoint", "structure", "occupancy", "std_error")
+SCHEME_TESTS = ("experiment", "timepoint", "statistic", "freedom", "p_value")
+NULL_TESTS = ("experiment", "dataset", "excited", "std_error")
 
 
 def write_tables(directory: Path, result: RefinementResult) -> list[Path]:
-    """Write the four files into a directory, each whole or not at all.
+    """Write the files into a directory, each whole or not at all; tables of validation without a row where none is.
 
     Raises
     ------
@@ -63,6 +67,12 @@ def write_tables(directory: Path, result: RefinementResult) -> list[Path]:
             ),
         ),
         "statistics.csv": as_csv(STATISTICS, (astuple(each) for each in result.statistics)),
+        "left_out.csv": as_csv(LEFT_OUT, (astuple(each) for each in result.validation.left_out)),
+        "free_occupancies.csv": as_csv(
+            FREE_OCCUPANCIES, (astuple(each) for each in result.validation.free_occupancies)
+        ),
+        "scheme_tests.csv": as_csv(SCHEME_TESTS, (astuple(each) for each in result.validation.scheme_tests)),
+        "null_tests.csv": as_csv(NULL_TESTS, (astuple(each) for each in result.validation.null_tests)),
     }
     for name, text in contents.items():
         write_text(directory / name, text)

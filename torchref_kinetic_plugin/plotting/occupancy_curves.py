@@ -45,6 +45,8 @@ class TimeCourses:
         Values on `TimeAxis.dense`, (n_curves, n_points) for each unbroken part; empty to join the points.
     target : ndarray, optional
         Values to compare with, as ``measured``; NaN where there is none.
+    target_errors : ndarray, optional
+        Their standard errors; NaN where none is drawn.
     """
 
     labels: Sequence[str]
@@ -53,10 +55,15 @@ class TimeCourses:
     axis: TimeAxis
     smooth: tuple[Array, ...] = ()
     target: Array | None = None
+    target_errors: Array | None = None
 
     def __post_init__(self) -> None:
         shape = (len(self.labels), len(self.delays))
-        for name, values in (("measured", self.measured), ("target", self.target)):
+        for name, values in (
+            ("measured", self.measured),
+            ("target", self.target),
+            ("target_errors", self.target_errors),
+        ):
             if values is not None and values.shape != shape:
                 raise ValueError(f"{name} has shape {values.shape}, not {shape} = (curves, delays)")
         for values, delays in zip(self.smooth, self.axis.dense(), strict=True) if self.smooth else ():
@@ -75,6 +82,17 @@ def _draw_curves(axes: Axes, courses: TimeCourses) -> None:
         draw_points(axes, places[order], courses.measured[number][order], number, label=label, linestyle=joined)
         if courses.target is not None:
             draw_open_points(axes, places, courses.target[number], number)
+
+
+def _draw_errors(axes: Axes, courses: TimeCourses) -> None:
+    if courses.target is None or courses.target_errors is None:
+        return
+    places = courses.axis.place(courses.delays)
+    for number in range(len(courses.labels)):
+        errors = courses.target_errors[number]
+        axes.errorbar(
+            places, courses.target[number], yerr=errors, fmt="none", ecolor=colour(number), elinewidth=1.2, capsize=2.5
+        )
 
 
 def _finish(axes: Axes, courses: TimeCourses, time_unit: str | None, ylabel: str) -> None:
@@ -120,6 +138,7 @@ def occupancy_figure(
     grid = figure.subplots(len(rows), 1, squeeze=False)
     for axes, (name, courses) in zip(grid[:, 0], rows, strict=True):
         _draw_curves(axes, courses)
+        _draw_errors(axes, courses)
         _finish(axes, courses, time_unit, ylabel)
         if len(rows) > 1:
             axes.set_title(plain(name), loc="left", fontsize="medium")

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 #: Sections of the refinement file that are not a provider's.
-RESERVED_NAMES = frozenset({"title", "refinement", "structures", "experiment", "weights", "output"})
+RESERVED_NAMES = frozenset(
+    {"title", "schemes", "refinement", "structures", "experiment", "weights", "validation", "output"}
+)
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -39,14 +40,33 @@ class Agreement:
     cc_diff_free: float
 
 
+@final
+@dataclass(frozen=True, eq=False)
+class ScaledAmplitudes:
+    """Amplitudes on the model's scale, electrons.
+
+    Attributes
+    ----------
+    observed, sigmas : ndarray
+        (n, H), NaN where missing.
+    calculated : ndarray
+        (n, H).
+    """
+
+    observed: Floats
+    sigmas: Floats
+    calculated: Floats
+
+
 def agreements(model: ExperimentModel, occupancies: Tensor) -> list[Agreement]:
     """Agreement of each dataset, references first, at occupancies (K, N) of the timepoints.
 
     Differences of a timepoint are to the weighted mean of the references, on reflections that both have.
     """
-    observed, sigmas, calculated = amplitudes_on_model_scale(model, occupancies)
     grid, first = model.data.grid, model.data.n_references
-    reference = weighted_mean(observed[:first], sigmas[:first]) if first else None
+    scaled = scaled_amplitudes(model, occupancies)
+    observed, calculated = scaled.observed, scaled.calculated
+    reference = weighted_mean(observed[:first], scaled.sigmas[:first]) if first else None
     result = []
     for row, name in enumerate(model.data.datasets):
         seen = grid.mask[row]
@@ -55,7 +75,7 @@ def agreements(model: ExperimentModel, occupancies: Tensor) -> list[Agreement]:
         if reference is not None and row >= first:
             both = np.isfinite(reference)
             pair = observed[row] - reference, calculated[row] - calculated[0]
-            cc_work, cc_free = (_correlation(*pair, chosen & both) for chosen in (work, free))
+            cc_work, cc_free = (correlation(*pair, chosen & both) for chosen in (work, free))
         result.append(
             Agreement(
                 name,
@@ -70,26 +90,42 @@ def agreements(model: ExperimentModel, occupancies: Tensor) -> list[Agreement]:
     return result
 
 
-def amplitudes_on_model_scale(model: ExperimentModel, occupancies: Tensor) -> tuple[Floats, Floats, Floats]:
-    """Observed amplitudes, their sigmas and calculated amplitudes (T, H), electrons, at occupancies (K, N).
+def scaled_amplitudes(
+    model: ExperimentModel, occupancies: Tensor, rows: Sequence[int] | None = None
+) -> ScaledAmplitudes:
+    """Amplitudes of some datasets, by default all, put on the model's scale by least squares on the work reflections.
 
-    Amplitudes are put on the model's scale by least squares on the work reflections, as R factors want it; the scale
-    of highest likelihood is a little smaller, since the model lacks what the common error adds.
+    At occupancies (K, N) of the timepoints; each dataset is scaled by itself.
     """
-    calculated, _ = model.calculated_amplitudes(occupancies)
+    chosen = list(range(len(model.data.datasets))) if rows is None else list(rows)
+    calculated = model.calculated_amplitudes(occupancies)[0][chosen]
     grid = model.data.grid
-    scales = fit_scales_to_model(
-        grid.amplitude,
-        grid.sigma,
+    amplitude, sigma = grid.amplitude[chosen], grid.sigma[chosen]
+    factors = fit_scales_to_model(
+        amplitude,
+        sigma,
         calculated,
         grid.hkl,
         model.data.crystal,
         use=~grid.free,
-        names=model.data.datasets,
+        names=[model.data.datasets[row] for row in chosen],
         max_residual=math.inf,
-    )
-    factors = scales.values(grid.hkl)
-    return grid.amplitude / factors, grid.sigma / factors, calculated
+    ).values(grid.hkl)
+    return ScaledAmplitudes(amplitude / factors, sigma / factors, calculated)
+
+
+def differences(model: ExperimentModel, occupancies: Tensor, row: int) -> tuple[Floats, Floats]:
+    """Observed and calculated differences (n,) of a timepoint's amplitudes to the references, as of `agreements`.
+
+    On all reflections, work and free, that the dataset in ``row`` shares with a reference; none without references.
+    """
+    first = model.data.n_references
+    if not first:
+        return np.zeros(0), np.zeros(0)
+    scaled = scaled_amplitudes(model, occupancies, [*range(first), row])
+    observed = scaled.observed[-1] - weighted_mean(scaled.observed[:-1], scaled.sigmas[:-1])
+    both = np.isfinite(observed)
+    return observed[both], (scaled.calculated[-1] - scaled.calculated[0])[both]
 
 
 def weighted_mean(values: Floats, sigmas: Floats) -> Floats:
@@ -108,7 +144,8 @@ def _r_factor(observed: Floats, calculated: Floats, chosen: Flags) -> float:
     return float(np.abs(observed - calculated)[chosen].sum()) / total if total else math.nan
 
 
-def _correlation(first: Floats, second: Floats, chosen: Flags) -> float:
+def correlation(first: Floats, second: Floats, chosen: Flags) -> float:
+    """Correlation of two rows (H,) on the reflections chosen; NaN where it has no meaning."""
     if chosen.sum() < 3 or np.ptp(first[chosen]) == 0.0 or np.ptp(second[chosen]) == 0.0:
         return math.nan
     return float(np.corrcoef(first[chosen], second[chosen])[0, 1])

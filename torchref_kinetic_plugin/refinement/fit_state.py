@@ -74,11 +74,13 @@ class FitState:
         *,
         refine_provider: bool,
         refine_scale: bool,
+        refine_errors: bool = True,
     ) -> None:
         self.models = list(models)
         self.provider = provider
         self.refine_provider = refine_provider
         self.refine_scale = refine_scale
+        self.refine_errors = refine_errors
         self.evaluations: list[Evaluation] = []
         self._curvature = 1.0
         self._last_gain = math.inf
@@ -163,6 +165,8 @@ class FitState:
     @torch.no_grad()
     def _settle_nuisances(self) -> float:
         """The same, without evaluating the likelihood afterwards."""
+        if not self.refine_errors:
+            return 0.0
         values = self.provider()
         return max(settle_error_model(model, each) for model, each in zip(self.models, values, strict=True))
 
@@ -256,6 +260,8 @@ class FitState:
 
     @torch.no_grad()
     def _refresh_designs(self) -> None:
+        if not self.refine_errors:
+            return
         for model, values in zip(self.models, self.provider(), strict=True):
             model.refresh_inflation_design(values)
 

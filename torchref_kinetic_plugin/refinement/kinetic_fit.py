@@ -95,6 +95,7 @@ def fit_kinetics(
     seed: int = 1,
     refine_provider: bool = True,
     refine_scale: bool = True,
+    refine_errors: bool = True,
     on_iteration: Callable[[Iteration], None] | None = None,
 ) -> KineticFit:
     """Fit everything but the structures to all datasets.
@@ -117,6 +118,9 @@ def fit_kinetics(
         Of the drawn starts.
     refine_provider, refine_scale : bool
         Whether the occupancies' parameters and the scales are refined.
+    refine_errors : bool
+        Whether the error model is fitted to the free reflections; else it stays as it is, which makes likelihoods of
+        several fits comparable.
     on_iteration : callable, optional
         Called after each step.
 
@@ -125,7 +129,9 @@ def fit_kinetics(
     ScalingError
         When the likelihood is not finite at the start.
     """
-    fit = FitState(models, provider, refine_provider=refine_provider, refine_scale=refine_scale)
+    fit = FitState(
+        models, provider, refine_provider=refine_provider, refine_scale=refine_scale, refine_errors=refine_errors
+    )
     report = _Report(fit, on_iteration)
     costs: tuple[float, ...] = ()
     if n_starts > 1 and fit.occupancies_move:

@@ -52,7 +52,7 @@ class QuadraticForm:
     def at(
         cls, model: ExperimentModel, evaluation: Evaluation, *, largest_residual: float | None = LARGEST_RESIDUAL
     ) -> QuadraticForm:
-        """Form the sums over the work reflections; ``largest_residual`` in the information, as of `score_rows`."""
+        """Form the sums over the work reflections; ``largest_residual`` as of `score_rows`, for the information."""
         by_occupancies, by_scales = score_rows(model, evaluation)
         tempered, tempered_scales = score_rows(model, evaluation, largest_residual=largest_residual)
         return cls(
@@ -150,7 +150,9 @@ def forces(
 
 def pseudo_inverse(information: Floats) -> Floats:
     """Inverse of an information matrix on what it determines; zero for the rest."""
-    scale = np.sqrt(np.maximum(np.diag(information), 1e-300))
+    # What nothing is known of, as the scale of a dataset without a reflection, stays out exactly.
+    diagonal = np.diag(information)
+    scale = np.where(diagonal > 0.0, np.sqrt(np.maximum(diagonal, 0.0)), np.inf)
     values, vectors = np.linalg.eigh(information / np.outer(scale, scale))
     kept = values > _RANK_TOLERANCE * values[-1]
     inverse: Floats = (vectors[:, kept] / values[kept]) @ vectors[:, kept].T / np.outer(scale, scale)

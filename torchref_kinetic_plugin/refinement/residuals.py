@@ -7,7 +7,7 @@ import math
 import numpy as np
 from torch import Tensor
 
-from torchref_kinetic_plugin.refinement.agreement import amplitudes_on_model_scale, weighted_mean
+from torchref_kinetic_plugin.refinement.agreement import scaled_amplitudes, weighted_mean
 from torchref_kinetic_plugin.refinement.experiment import ExperimentModel, Floats
 from torchref_kinetic_plugin.results import ShellResidual
 
@@ -22,8 +22,9 @@ def shell_residuals(model: ExperimentModel, occupancies: Tensor) -> list[ShellRe
     references; the error that all datasets share cancels in them to first order, so that their standard deviation is
     that of the measurements, with the factor by which the free reflections find sigmas too small.
     """
-    observed, sigmas, calculated = amplitudes_on_model_scale(model, occupancies)
-    sigmas = sigmas * np.exp(model.log_inflation().cpu().numpy())
+    scaled = scaled_amplitudes(model, occupancies)
+    observed, calculated = scaled.observed, scaled.calculated
+    sigmas = scaled.sigmas * np.exp(model.log_inflation().cpu().numpy())
     grid, first = model.data.grid, model.data.n_references
     differences = np.full(observed.shape, np.nan)
     if first:

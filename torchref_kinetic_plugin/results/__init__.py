@@ -13,6 +13,7 @@ from torchref_kinetic_plugin.results.analysis import (
     SchemeTest,
     Validation,
 )
+from torchref_kinetic_plugin.results.comparison import ComparedScheme, LikelihoodRatio, SchemeComparison
 from torchref_kinetic_plugin.results.presentation import DatasetSummary, MapView, OccupancyCurve, ShellResidual
 from torchref_kinetic_plugin.results.reading import read_list, read_result
 from torchref_kinetic_plugin.results.result import (
@@ -34,6 +35,7 @@ __all__ = [
     "SCHEMA",
     "SIGNED_KINDS",
     "BootstrapEstimate",
+    "ComparedScheme",
     "Correlations",
     "CycleSummary",
     "DatasetStatistics",
@@ -45,6 +47,7 @@ __all__ = [
     "GeometrySummary",
     "Identifiability",
     "LeftOut",
+    "LikelihoodRatio",
     "MapView",
     "NullTest",
     "OccupancyCurve",
@@ -53,6 +56,7 @@ __all__ = [
     "ProfilePoint",
     "RefinementResult",
     "ResidueShift",
+    "SchemeComparison",
     "SchemeTest",
     "ShellResidual",
     "Validation",

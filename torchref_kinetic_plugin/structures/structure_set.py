@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import final
 
@@ -104,6 +104,18 @@ class StructureSet:
                 raise UnknownNameError("structure", name, self.names)
         structures = tuple(changed.get(each.name, each) for each in self.structures)
         return replace(self, structures=structures, parameters=ParameterMap.by_identity(structures, sharing))
+
+    def only(self, names: Sequence[str]) -> StructureSet:
+        """Some of the structures, in the order of the set; the report stays that of the loading.
+
+        Raises
+        ------
+        UnknownNameError
+            For a name that the set does not have.
+        """
+        chosen = {name: self[name] for name in names}
+        structures = tuple(each for each in self.structures if each.name in chosen)
+        return replace(self, structures=structures, parameters=ParameterMap.by_identity(structures))
 
     def superposed(self, sharing: SharingTolerance | None = None) -> StructureSet:
         """The same set with every structure superposed on the first along the free axes.

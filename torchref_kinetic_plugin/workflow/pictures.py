@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from torchref_kinetic_plugin.output.agreement_figure import agreement_figure
 from torchref_kinetic_plugin.output.cycle_figures import history_figure, shifts_figure
@@ -15,6 +16,8 @@ from torchref_kinetic_plugin.results import RefinementResult
 
 if TYPE_CHECKING:
     from torchref_kinetic_plugin.workflow.refining import Refinement
+#: Width and height of a figure of occupancies, inches.
+_SIZE = (10.0, 6.0)
 
 
 def write_plots(run: Refinement, result: RefinementResult, directory: Path) -> None:
@@ -26,14 +29,22 @@ def write_plots(run: Refinement, result: RefinementResult, directory: Path) -> N
         When one cannot be written.
     """
     from torchref_kinetic_plugin.occupancies import occupancies_kinetics
-    from torchref_kinetic_plugin.occupancies.figures import plot_experiments
+    from torchref_kinetic_plugin.occupancies.figures import plot_experiments, plot_kinetic_occupancies
     from torchref_kinetic_plugin.occupancies.law_figures import plot_rate_laws
 
     directory.mkdir(exist_ok=True)
     for name, module in zip(run.provider.names, run.provider.modules_by_experiment, strict=True):
         for suffix in (".png", ".svg"):
             if isinstance(module, occupancies_kinetics):
-                module.plot_occupancies(directory / f"{name}_occupancies{suffix}")
+                plot_kinetic_occupancies(
+                    module,
+                    directory / f"{name}_occupancies{suffix}",
+                    log_scale=True,
+                    kinetic_states=False,
+                    figsize=_SIZE,
+                    title=None,
+                    free=_free_points(result, name, len(module.time)),
+                )
                 module.plot_scheme(directory / f"{name}_scheme{suffix}")
             else:
                 save(occupancy_result_figure(result, name), directory / f"{name}_occupancies{suffix}")
@@ -57,3 +68,19 @@ def write_plots(run: Refinement, result: RefinementResult, directory: Path) -> N
             save(history_figure(result), directory / f"history{suffix}")
         if result.shifts:
             save(shifts_figure(result), directory / f"shifts{suffix}")
+
+
+def _free_points(
+    result: RefinementResult, experiment: str, n_columns: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """Free occupancies (n_structures, n_columns) of an experiment and their errors; None where there are none.
+
+    References that the provider gives come first and have none; an error that is not finite is not drawn.
+    """
+    own = [each for each in result.validation.free_occupancies if each.experiment == experiment]
+    if not own:
+        return None
+    table = np.array([(each.occupancy, each.std_error) for each in own]).reshape(-1, len(result.structures), 2)
+    points = np.full((2, len(result.structures), n_columns), np.nan)
+    points[:, :, n_columns - len(table) :] = table.transpose(2, 1, 0)
+    return points[0], np.where(np.isfinite(points[1]), points[1], np.nan)

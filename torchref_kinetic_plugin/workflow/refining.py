@@ -22,6 +22,7 @@ from torchref_kinetic_plugin.workflow.loading import (
 )
 from torchref_kinetic_plugin.workflow.outputs import write_outputs
 from torchref_kinetic_plugin.workflow.sections import write_sections
+from torchref_kinetic_plugin.workflow.validating import validate
 
 if TYPE_CHECKING:
     from torchref_kinetic_plugin.plugins.series import SeriesOccupancies
@@ -157,6 +158,13 @@ def refine(
             run, result = _refined_together(run, before, begun, directory, device, resume, on_progress)
         else:
             run, result = _fitted(run, before, begun, on_progress)
+        validation, said = validate(run, lambda text: on_progress(Progress(text)))
+        result = replace(
+            result,
+            validation=validation,
+            remarks=(*result.remarks, *said),
+            seconds=time.perf_counter() - begun,
+        )
         result = write_sections(loaded.plugins, result, directory)
         result = write_outputs(run, result, directory, lambda text: on_progress(Progress(text)))
         loaded.plugins.refinement_finished(run, result)

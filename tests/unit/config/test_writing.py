@@ -19,7 +19,7 @@ from torchref_kinetic_plugin.config import (
 EXAMPLE = Path(__file__).parents[3] / "example_data" / "photocycle" / "refinement.toml"
 
 FULL = {
-    "title": 'title = "a \\"quoted\\" \\\\ title\\n\\u007f of 5 \\u00b5s"',
+    "title": 'title = "a \\"quoted\\" \\\\ title\\n\\u007f of 5 \\u00b5s"\nschemes = ["A->B", "A->B, B->A"]',
     "refinement": (
         '[refinement]\noccupancy = "kinetics"\nd_min = 1.8\nd_max = 30\ncycles = 2\nseed = 7\nstarts = 1\n'
         'refine = ["kinetics", "structures"]\nfree_fraction = 0.1'
@@ -40,7 +40,7 @@ FULL = {
         'rate_constants = {"A->B" = "inf"}\nties = {"B->C" = ["A->B", 2.0]}\nwhen = 2024-05-27T07:32:00\n'
         'steps = [{from = "A", rates = [{k = 1.0}]}, {from = "B"}]\n[kinetics.regularization]\nrate_prior_weight = 1.0'
     ),
-    "rest": "[weights]\ndata = 2\n[output]\nmaps = false",
+    "rest": "[weights]\ndata = 2\n[validation]\nleave_out = false\n[output]\nmaps = false",
 }
 
 
@@ -92,6 +92,7 @@ def test_a_resolved_file_has_all_defaults_and_relative_paths(write, directory):
             "cell_tolerance": 0.01,
         },
         "weights": {"data": 1.0, "geometry": 1.0, "adp": 1.0, "similarity": 1.0, "siblings": 1.0, "occupancy": 1.0},
+        "validation": {"leave_out": True, "free_occupancies": True, "null_test": True},
         "output": {"directory": ".", "maps": True, "plots": True, "report": True, "deposition": True},
         "experiment": [
             {

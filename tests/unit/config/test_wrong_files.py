@@ -11,7 +11,10 @@ from torchref_kinetic_plugin.config import ConfigError, Problem, read_refinement
 from torchref_kinetic_plugin.errors import InputError
 
 REFINEMENT_KEYS = "allowed: occupancy, d_min, d_max, cycles, stop, refine, seed, starts, free_fraction"
-SECTIONS = "allowed: title, refinement, structures, experiment, weights, output, kinetics, unrestrained, fixed"
+SECTIONS = (
+    "allowed: title, schemes, refinement, structures, experiment, weights, validation, output, "
+    "kinetics, unrestrained, fixed"
+)
 
 
 @pytest.mark.parametrize(
@@ -168,10 +171,11 @@ def test_what_goes_with_structures(write, line, place, message):
             "output.directory",
             "'~no-such-user/out': nobody knows the home directory that '~' means there",
         ),
+        ("[validation]\nleave_out = 1", "validation.leave_out", "1: true or false is wanted, without quotes"),
         ("[wieghts]", "", f"unknown section 'wieghts' (did you mean 'weights'?); {SECTIONS}"),
         ("[experiments]", "", f"unknown section 'experiments' (did you mean 'experiment'?); {SECTIONS}"),
         ("[path]", "", f"unknown section 'path'; {SECTIONS}"),
-        ("[provider_section]", "", f"unknown section 'provider_section'; {SECTIONS}"),
+        ("[provider_section]", "", f"unknown section 'provider_section' (did you mean 'validation'?); {SECTIONS}"),
     ],
 )
 def test_other_sections(write, text, place, message):
@@ -242,3 +246,9 @@ def test_a_problem_survives_a_journey_between_processes():
     assert pickle.loads(pickle.dumps(problem)) == problem
     assert str(problem) == "refinement.d_min: is wrong"
     assert str(Problem("", "all is wrong")) == "all is wrong"
+
+
+def test_schemes(write):
+    (found,) = problems(write(title='schemes = ["A->B,B->A", "A->"]'))
+    assert found[0] == "schemes"
+    assert "cannot read 'A->'" in found[1]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.unit.refinement.small_series import TIMES, provider, series
-from torchref_kinetic_plugin.refinement.agreement import agreements, amplitudes_on_model_scale
+from torchref_kinetic_plugin.refinement.agreement import agreements, scaled_amplitudes
 from torchref_kinetic_plugin.refinement.residuals import mean_sigma, shell_residuals
 
 
@@ -32,7 +32,8 @@ def test_shells_hold_every_reflection_once():
 def test_r_of_the_shells_is_r_of_all():
     model = series(missing=0.1)
     rows = shell_residuals(model, occupancies())
-    observed, _, calculated = amplitudes_on_model_scale(model, occupancies())
+    scaled = scaled_amplitudes(model, occupancies())
+    observed, calculated = scaled.observed, scaled.calculated
     for row, name in enumerate(model.data.datasets):
         seen = model.data.grid.mask[row]
         expected = np.abs(observed[row] - calculated[row])[seen].sum() / observed[row][seen].sum()
