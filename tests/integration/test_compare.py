@@ -59,24 +59,22 @@ def test_two_schemes_of_one_file(campaign, tmp_path, capsys):
     assert len(found["inputs"]) == 9
 
 
-def test_schemes_in_the_file_and_two_files_of_the_same_data(campaign):
-    alone = changed(
-        campaign, "named.toml", ("[refinement]", f'schemes = ["{SHORT}", "A->B, B->C, C->A"]\n[refinement]')
-    )
-    assert compare(alone).schemes[1].name == SHORT
+def test_a_scheme_in_the_file_and_two_files_of_the_same_data(campaign):
+    """The alternative that the first names is its own scheme, spelt otherwise, which is no other."""
+    one = changed(campaign, "one.toml", ("[refinement]", 'schemes = ["A->B, B->C, C->A"]\n[refinement]'))
     other = changed(
         campaign, "other.toml", ('scheme = "A->B,B->C,C->A"', 'scheme = "A->B,B->C"'), (', "C->A" = "1/(10 us)"', "")
     )
-    found = compare(str(campaign / "refinement.toml"), other)
-    assert [each.name for each in found.schemes] == ["refinement.toml", "other.toml"]
+    found = compare(one, other, overrides={"refinement.d_min": 4.0})
+    assert [each.name for each in found.schemes] == ["one.toml", "other.toml"]
     (ratio,) = found.ratios
-    assert (ratio.smaller, ratio.larger, ratio.freedom) == ("other.toml", "refinement.toml", 1)
+    assert (ratio.smaller, ratio.larger, ratio.freedom) == ("other.toml", "one.toml", 1)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ([('time = "800 ns"', 'time = "900 ns"')], "800_ns has a delay of"),
+        ([('time = "800 ns"', 'time = "900 ns"')], "900_ns has a delay of 900 ns and 800 ns"),
         ([("t04.mtz", "copy.mtz")], "what 800_ns measured differs"),
         ([("d_min = 3.5", "d_min = 3.6")], "reflections, not the same ones; the same d_min?"),
         ([('free = "R-free-flags"', 'free = ""')], "the free set differs"),
@@ -89,7 +87,7 @@ def test_other_data_are_refused_and_named(campaign, capsys, changes, message):
     assert main(["compare", str(campaign / "refinement.toml"), other, "-q"]) == 2
     said = capsys.readouterr().err
     assert "wrong.toml' and " in said
-    assert "not of the same data: 298K: " in said or message.startswith("3 and")
+    assert "not of the same data: 298K: " in said
     assert message in said
 
 

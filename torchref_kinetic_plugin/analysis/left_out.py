@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from torchref_kinetic_plugin.analysis.preserved import preserved
+from torchref_kinetic_plugin.analysis.training_influence import GivenOthers, training_influence
 from torchref_kinetic_plugin.analysis.variants import without
 from torchref_kinetic_plugin.occupancies.second_order import SecondOrderFit
 from torchref_kinetic_plugin.plugins.series import SeriesOccupancies
@@ -47,6 +48,8 @@ class Prediction:
         (K,), predicted.
     log_likelihood : ndarray
         (H,) of each reflection's datum given all other datasets, work and free; 0 where the timepoint lacks it.
+    influence : tuple of ndarray
+        (H,) of each experiment: see `training_influence`.
     converged : bool
         Whether the refit left no gain.
     """
@@ -54,6 +57,7 @@ class Prediction:
     summary: LeftOut
     occupancies: Floats
     log_likelihood: Floats
+    influence: tuple[Floats, ...]
     converged: bool
 
 
@@ -131,7 +135,7 @@ def _predicted(
     fit = fit_kinetics(others, provider, n_starts=1, refine_scale=refine_scale, refine_errors=False)
     with torch.no_grad():
         occupancies = provider()[place]
-    each = log_likelihood_given_others(model, less, occupancies, row)
+    given = GivenOthers.at(model, less, occupancies)
     included, alone = (differences(model, values, row) for values in (fitted, occupancies))
     summary = LeftOut(
         model.data.name,
@@ -139,31 +143,12 @@ def _predicted(
         len(alone[0]),
         correlation(*alone, np.ones(len(alone[0]), dtype=np.bool_)),
         correlation(*included, np.ones(len(included[0]), dtype=np.bool_)),
-        float(each.sum()),
+        float(given.log_likelihood.sum()),
     )
-    return Prediction(summary, occupancies[:, column].numpy().copy(), each, fit.converged)
-
-
-def log_likelihood_given_others(model: ExperimentModel, less: ExperimentModel, occupancies: Tensor, row: int) -> Floats:
-    """Log-likelihood (H,) of the data of one dataset given those of all others, reflection by reflection.
-
-    Parameters
-    ----------
-    model : ExperimentModel
-        With the dataset.
-    less : ExperimentModel
-        Without it, after the refit; gives scales, that of the dataset among them, and error model.
-    occupancies : Tensor
-        (K, N) of the timepoints, predicted.
-    row : int
-        Of the dataset.
-    """
-    with torch.no_grad():
-        at = less.mixture(less.with_references(occupancies)), less.error_variance()
-        scales = less.log_scale(), less.log_inflation()
-        each = model.likelihood(*at, *scales) - less.likelihood(*at, *scales)
-        # Where the dataset has nothing both are the same number.
-        return np.asarray(torch.where(model.likelihood.present[row], each, 0.0).cpu().numpy())
+    influence = training_influence(others, provider, fit.evaluations, place, given, refine_scale=refine_scale)
+    return Prediction(
+        summary, occupancies[:, column].numpy().copy(), given.log_likelihood, influence, converged=fit.converged
+    )
 
 
 def _determined(models: Sequence[ExperimentModel], provider: SeriesOccupancies, place: int, column: int) -> bool:

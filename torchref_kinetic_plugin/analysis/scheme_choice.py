@@ -1,11 +1,11 @@
 """Which of several schemes the data prefer: by what each says of timepoints that it was not fitted to.
 
 Schemes are ranked by the sum over timepoints of the log-likelihood given all others (`left_out`), which needs no count
-of parameters and cannot be raised by adding any. Whether two can be told apart is asked of their difference reflection
-by reflection, summed over the timepoints, which share an error: n reflections with differences d_h give sum d_h with
-the standard error sqrt(n) times their standard deviation (Q. H. Vuong, Econometrica 57, 1989, 307-333; A. Vehtari,
-A. Gelman & J. Gabry, Stat. Comput. 27, 2017, 1413-1432). It is of the reflections as drawn, at the timepoints as
-chosen.
+of parameters and cannot be raised by adding any. Whether two can be told apart is asked of their difference, reflection
+by reflection, summed over the timepoints, which share an error. A reflection enters twice: with the difference of what
+it measured at the timepoint left out (Q. H. Vuong, Econometrica 57, 1989, 307-333), and by its influence on the fits
+that predict (`training_influence`). For n reflections with sums d_h of both the standard error is sqrt(n) times their
+standard deviation. It is of the reflections as drawn, at the timepoints as chosen.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import final
 
 import numpy as np
 
-from torchref_kinetic_plugin.analysis.left_out import predict_left_out
+from torchref_kinetic_plugin.analysis.left_out import Prediction, predict_left_out
 from torchref_kinetic_plugin.errors import InputError
 from torchref_kinetic_plugin.occupancies import occupancies_kinetics
 from torchref_kinetic_plugin.plugins.series import SeriesOccupancies
@@ -79,7 +79,7 @@ class Candidate:
     converged : bool
         Whether the fit left no gain.
     held_out : mapping
-        Place of the experiment and row of the dataset -> (H,) log-likelihood given all others.
+        Place of the experiment and row of the dataset -> its prediction by all others.
     remarks : tuple of str
         Of the fits.
     """
@@ -92,7 +92,7 @@ class Candidate:
     work: float
     free: float
     converged: bool
-    held_out: Mapping[tuple[int, int], Floats]
+    held_out: Mapping[tuple[int, int], Prediction]
     remarks: tuple[str, ...]
 
     @property
@@ -101,12 +101,15 @@ class Candidate:
         module = self.provider.modules_by_experiment[0]
         return module.scheme.chart.text if isinstance(module, occupancies_kinetics) else ""
 
-    def over(self, timepoints: Sequence[tuple[int, int]]) -> Floats:
-        """Log-likelihood of each reflection of each experiment, summed over its timepoints among these."""
-        sums = {place: np.zeros(len(model.data.grid.hkl)) for place, model in enumerate(self.models)}
+    def over(self, timepoints: Sequence[tuple[int, int]]) -> tuple[Floats, Floats]:
+        """Log-likelihood of each reflection of all experiments (n,), summed over timepoints, and influence on it."""
+        values = [np.zeros(len(model.data.grid.hkl)) for model in self.models]
+        influences = [np.zeros(len(each)) for each in values]
         for place, row in timepoints:
-            sums[place] += self.held_out[place, row]
-        return np.concatenate(list(sums.values()))
+            found = self.held_out[place, row]
+            values[place] += found.log_likelihood
+            influences = [total + own for total, own in zip(influences, found.influence, strict=True)]
+        return np.concatenate(values), np.concatenate(influences)
 
 
 def fit_candidates(entries: Sequence[Entry], announce: Callable[[str], None] = lambda _: None) -> list[Candidate]:
@@ -176,7 +179,7 @@ def _candidate(entry: Entry) -> Candidate:
         fit.iterations[-1].work,
         fit.iterations[-1].free,
         fit.converged,
-        {rows[each.summary.experiment, each.summary.timepoint]: each.log_likelihood for each in found.predictions},
+        {rows[each.summary.experiment, each.summary.timepoint]: each for each in found.predictions},
         (*([] if fit.converged else ["the fit has not converged"]), *found.remarks),
     )
 
@@ -198,15 +201,16 @@ def held_out_timepoints(candidates: Sequence[Candidate]) -> list[tuple[int, int]
 def ranked(candidates: Sequence[Candidate]) -> list[ComparedScheme]:
     """The candidates in the order of their held-out prediction, each held against the first."""
     timepoints = held_out_timepoints(candidates)
-    each_reflection = {each.name: each.over(timepoints) for each in candidates}
+    predicted = {each.name: each.over(timepoints) for each in candidates}
     # Those that are equal keep the order in which they were given.
-    order = sorted(candidates, key=lambda each: -float(each_reflection[each.name].sum()))
-    best = each_reflection[order[0].name]
-    return [_compared(each, each_reflection[each.name], best) for each in order]
+    order = sorted(candidates, key=lambda each: -float(predicted[each.name][0].sum()))
+    best = predicted[order[0].name]
+    return [_compared(each, predicted[each.name], best) for each in order]
 
 
-def _compared(candidate: Candidate, values: Floats, best: Floats) -> ComparedScheme:
-    difference, std_error = paired_difference(values, best)
+def _compared(candidate: Candidate, own: tuple[Floats, Floats], best: tuple[Floats, Floats]) -> ComparedScheme:
+    values, difference = own[0], float((own[0] - best[0]).sum())
+    std_error = standard_error_of_sum(own[0] + own[1] - best[0] - best[1])
     k, n = candidate.n_parameters, candidate.n_observations
     deviance = -2.0 * candidate.work
     return ComparedScheme(
@@ -226,10 +230,9 @@ def _compared(candidate: Candidate, values: Floats, best: Floats) -> ComparedSch
     )
 
 
-def paired_difference(first: Floats, second: Floats) -> tuple[float, float]:
-    """Sum of the differences of two rows (n,), and its standard error."""
-    each = first - second
-    return float(each.sum()), math.sqrt(len(each)) * float(each.std(ddof=1))
+def standard_error_of_sum(values: Floats) -> float:
+    """Standard error of the sum of independent values (n,) of one distribution."""
+    return math.sqrt(len(values)) * float(values.std(ddof=1))
 
 
 def choice_remarks(compared: Sequence[ComparedScheme]) -> list[str]:
