@@ -62,7 +62,7 @@ campaign: $(INSTALLED)
 
 # How often the right one of four schemes is found, over draws of the example's noise; six minutes.
 choice: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.scheme_choice 15
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.scheme_choice 6
 
 # The real temperature-jump series, at full resolution, and its null test; skipped where the data are absent.
 lysozyme: $(INSTALLED)

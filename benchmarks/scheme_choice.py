@@ -1,7 +1,7 @@
 """How often the right scheme is found: data drawn from the fitted example, four schemes fitted to each draw and ranked.
 
 ``python -m benchmarks.scheme_choice [N]`` fits the photocycle (to 2.5 A), draws its intensities anew from that fit N
-times (8 by default) with the noise of the example, and ranks the scheme that they were drawn from, one whose
+times (6 by default) with the noise of the example, and ranks the scheme that they were drawn from, one whose
 intermediates are parallel, one with a back reaction more, and one without the way back, as ``torchref.kinetic compare``
 does: by what each says of timepoints left out. Fits of a draw begin where those of the example end.
 """
@@ -100,7 +100,7 @@ def report(rankings: list[list[ComparedScheme]]) -> None:
 def main() -> None:
     """Run the draws."""
     begun = time.perf_counter()
-    report(draws(int(sys.argv[1]) if len(sys.argv) > 1 else 8))
+    report(draws(int(sys.argv[1]) if len(sys.argv) > 1 else 6))
     print(f"{time.perf_counter() - begun:.0f} s")
 
 

@@ -63,4 +63,5 @@ def _draw_free(
         markerfacecolor="none",
         linestyle="none",
         capsize=2.5,
+        label="free, standard errors" if chosen and number == 0 else None,
     )
