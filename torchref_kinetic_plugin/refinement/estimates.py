@@ -23,7 +23,9 @@ from torchref_kinetic_plugin.scheme import seconds_per
 #: Standard errors in half a 95 % interval.
 _95 = 1.959963984540054
 #: Kinds whose intervals are symmetric in ln.
-_POSITIVE = frozenset({"rate_constant", "second_order_rate_constant", "equilibrium_constant", "saturation_energy"})
+POSITIVE_KINDS = frozenset({"rate_constant", "second_order_rate_constant", "equilibrium_constant", "saturation_energy"})
+#: Kinds that lie between 0 and 1, whose intervals are symmetric in the logit.
+FRACTION_KINDS = frozenset({"efficiency", "activation"})
 #: Standard error of an enthalpy, kJ/mol, above which it is as good as unknown: a factor of 2 in k over 20 K.
 _UNKNOWN_ENTHALPY = 20.0
 
@@ -47,6 +49,15 @@ class ProviderParameters:
     def values(self) -> dict[Key, float]:
         """Present values."""
         return {key: value.item() for key, value, _ in self._all()}
+
+    def tensors(self) -> dict[Key, tuple[Tensor, str]]:
+        """Present values as scalars with gradients to the raw parameters, and their units."""
+        return {key: (value, unit) for key, value, unit in self._all()}
+
+    def slopes(self) -> dict[Key, Floats]:
+        """Derivatives (n_refined,) of each value in the raw parameters; of those that are refined."""
+        slopes = {key: self._fit.gradient(value) for key, value, _ in self._all()}
+        return {key: slope for key, slope in slopes.items() if slope.any()}
 
     @property
     def n_refined(self) -> int:
@@ -206,13 +217,13 @@ def _error_along(slope: Floats, covariance: Floats) -> float:
 
 
 def _interval(value: float, sigma: float, kind: str) -> tuple[float, float]:
-    if kind in {"efficiency", "activation"}:
+    if kind in FRACTION_KINDS:
         if math.isinf(sigma):
             return 0.0, 1.0
         half = _95 * sigma / max(value * (1.0 - value), 1e-300)
         centre = float(logit(value))
         return float(expit(centre - half)), float(expit(centre + half))
-    if kind in _POSITIVE or (kind == "response" and value > 0.0):
+    if kind in POSITIVE_KINDS or (kind == "response" and value > 0.0):
         factor = math.exp(min(_95 * sigma / value, 700.0))
         return value / factor, value * factor
     return value - _95 * sigma, value + _95 * sigma

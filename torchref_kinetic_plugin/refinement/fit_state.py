@@ -74,11 +74,13 @@ class FitState:
         *,
         refine_provider: bool,
         refine_scale: bool,
+        refine_errors: bool = True,
     ) -> None:
         self.models = list(models)
         self.provider = provider
         self.refine_provider = refine_provider
         self.refine_scale = refine_scale
+        self.refine_errors = refine_errors
         self.evaluations: list[Evaluation] = []
         self._curvature = 1.0
         self._last_gain = math.inf
@@ -134,10 +136,11 @@ class FitState:
             self._settle_nuisances()
             self._refresh_designs()
         self._settle_nuisances()
-        self._begin()
+        self.begin()
         return Proposal(forms, search, minima.raw, cost_here - minima.cost, minima.costs)
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Evaluate the likelihood where parameters and nuisances are now, however they came there."""
         self.evaluations = self._evaluate()
         _require_finite(np.array(self.work))
 
@@ -149,6 +152,8 @@ class FitState:
 
     def settle_errors(self) -> float:
         """Fit the error model at the present occupancies and scales; return how far it moved."""
+        if not self.refine_errors:
+            return 0.0
         before = [model.nuisances.copy() for model in self.models]
         moved = self._settle_nuisances()
         if moved < SMALL_CHANGE:
@@ -163,13 +168,18 @@ class FitState:
     @torch.no_grad()
     def _settle_nuisances(self) -> float:
         """The same, without evaluating the likelihood afterwards."""
+        if not self.refine_errors:
+            return 0.0
         values = self.provider()
         return max(settle_error_model(model, each) for model, each in zip(self.models, values, strict=True))
 
     def settle_scales(self) -> None:
         """Fit scales and error model to each other at the occupancies as they are, before the objective is compared."""
         self._settle_nuisances()
-        self._begin()
+        self.begin()
+        if not self.refine_errors:
+            # One likelihood: the steps of the fit move the scales with all else.
+            return
         for _ in range(_SCALE_ROUNDS):
             if self.refine_scale:
                 moves = self._scale_steps(self._forms())
@@ -256,6 +266,8 @@ class FitState:
 
     @torch.no_grad()
     def _refresh_designs(self) -> None:
+        if not self.refine_errors:
+            return
         for model, values in zip(self.models, self.provider(), strict=True):
             model.refresh_inflation_design(values)
 
