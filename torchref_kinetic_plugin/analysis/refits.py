@@ -16,6 +16,7 @@ from torchref_kinetic_plugin.analysis.ranges import RefinedRanges
 from torchref_kinetic_plugin.analysis.tracing import TracedPoint, trace
 from torchref_kinetic_plugin.occupancies.second_order import SecondOrderFit
 from torchref_kinetic_plugin.plugins.series import SeriesOccupancies
+from torchref_kinetic_plugin.refinement.curvature import Curvature, full_curvature
 from torchref_kinetic_plugin.refinement.estimates import Key, ProviderParameters
 from torchref_kinetic_plugin.refinement.experiment import ExperimentModel, Floats, Nuisances
 from torchref_kinetic_plugin.refinement.fit_state import FitState
@@ -73,6 +74,7 @@ class BestFit:
         self.parameters = ProviderParameters(provider)
         self.vector = SecondOrderFit(list(provider.modules_by_experiment), [])
         self.gained, self._moves = 0.0, 0
+        self._curvatures: list[Curvature] | None = None
         self._settle()
 
     def _settle(self) -> None:
@@ -80,13 +82,19 @@ class BestFit:
         self.converged = iterate(fit)[0]
         self.objective, self.raw = fit.objective, self.vector.get()
         self.nuisances = [model.nuisances.copy() for model in self.models]
+        self._curvatures = [full_curvature(m, v.detach()) for m, v in zip(self.models, self.provider(), strict=True)]
         self.covariance = estimate_uncertainty(self.models, self.provider).covariance
         self.ranges = RefinedRanges(self.provider)
 
     def fit(self, occupancies: SeriesOccupancies | HeldOccupancies) -> FitState:
         """A fit of the one likelihood, at the present parameters."""
         state = FitState(
-            self.models, occupancies, refine_provider=True, refine_scale=self.refine_scale, refine_errors=False
+            self.models,
+            occupancies,
+            refine_provider=True,
+            refine_scale=self.refine_scale,
+            refine_errors=False,
+            curvatures=self._curvatures,
         )
         state.begin()
         return state

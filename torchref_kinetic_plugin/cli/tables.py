@@ -42,7 +42,7 @@ def print_result(console: Console, result: RefinementResult) -> None:
 def print_check(console: Console, report: CheckReport) -> None:
     """The data table, what will be refined, and how many observations and parameters there are."""
     file = report.loaded.file
-    table = _table("Data", ("dataset", "delay", "reflections", "d, A", "complete", "R to ref.", "diff./sigma"))
+    table = new_table("Data", ("dataset", "delay", "reflections", "d, A", "complete", "R to ref.", "diff./sigma"))
     for row in report.datasets:
         table.add_row(
             escape(f"{row.experiment}: {row.name}" if len(file.experiments) > 1 else row.name),
@@ -55,7 +55,7 @@ def print_check(console: Console, report: CheckReport) -> None:
         )
     console.print(table)
     if report.parameters:
-        table = _table(f"Parameters of {file.refinement.occupancy}", ("", "", "start", "", "refined"))
+        table = new_table(f"Parameters of {file.refinement.occupancy}", ("", "", "start", "", "refined"))
         fitted = "kinetics" in file.refinement.refine
         for each in report.parameters:
             if each.kind == "efficiency" and not each.refined and each.start == 1.0:
@@ -86,7 +86,7 @@ def print_check(console: Console, report: CheckReport) -> None:
 def print_truth(console: Console, truth: Truth | CampaignTruth) -> None:
     """The datasets of a simulated series, or of each experiment of a campaign."""
     for experiment in truth.experiments:
-        table = _table(
+        table = new_table(
             f"Simulated: {experiment.experiment}" if experiment.experiment else "Simulated",
             ("dataset", "delay", "reflections", "complete", "R to truth", "diff./sigma", "occupancies"),
         )
@@ -112,7 +112,7 @@ def _count(result: RefinementResult) -> str:
 
 
 def _parameters(result: RefinementResult, *, many: bool) -> Table:
-    table = _table("Parameters", ("", "", "value", "error", "95 % interval", "time constant", "its interval"))
+    table = new_table("Parameters", ("", "", "value", "error", "95 % interval", "time constant", "its interval"))
     for each in result.parameters:
         if each.kind == "efficiency" and not each.refined and each.value == 1.0:
             # Nobody asked for it, and it says nothing.
@@ -145,7 +145,7 @@ def _shown(each: Estimate) -> Sequence[str]:
 
 def _occupancies(result: RefinementResult, experiment: str) -> Table:
     rows = [each for each in result.occupancies if each.experiment == experiment]
-    table = _table(f"Occupancies, {experiment}", ("timepoint", "delay", *result.structures))
+    table = new_table(f"Occupancies, {experiment}", ("timepoint", "delay", *result.structures))
     for timepoint in dict.fromkeys(each.timepoint for each in rows):
         own = {each.structure: each for each in rows if each.timepoint == timepoint}
         cells = []
@@ -162,7 +162,7 @@ def _statistics(result: RefinementResult, experiment: str) -> Table:
     rows = [each for each in result.statistics if each.experiment == experiment]
     last = max(each.cycle for each in rows)
     columns = ("dataset", "work", "free", "R-work", "R-free", "CC diff., work", "CC diff., free")
-    table = _table(f"Agreement, {experiment}", columns)
+    table = new_table(f"Agreement, {experiment}", columns)
     for each in rows:
         if each.cycle == last:
             table.add_row(
@@ -177,7 +177,8 @@ def _statistics(result: RefinementResult, experiment: str) -> Table:
     return table
 
 
-def _table(title: str, columns: Sequence[str]) -> Table:
+def new_table(title: str, columns: Sequence[str]) -> Table:
+    """An empty table: the first column to the left, numbers to the right."""
     table = Table(title=escape(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     for number, column in enumerate(columns):
         table.add_column(escape(column), justify="left" if number == 0 else "right", no_wrap=number == 0)

@@ -11,9 +11,9 @@ import torch
 
 from torchref_kinetic_plugin.occupancies.second_order import SecondOrderFit, covariance_of
 from torchref_kinetic_plugin.plugins.series import SeriesOccupancies
+from torchref_kinetic_plugin.refinement.curvature import scale_curvature
 from torchref_kinetic_plugin.refinement.experiment import ExperimentModel, Floats
 from torchref_kinetic_plugin.refinement.quadratic import QuadraticForm, pseudo_inverse, score_rows
-from torchref_kinetic_plugin.refinement.scale_curvature import scale_curvature
 from torchref_kinetic_plugin.threads import one_thread
 
 #: Up to so many parameters the curvature itself is computed, two evaluations of the likelihood for each.

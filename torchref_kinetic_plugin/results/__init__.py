@@ -13,6 +13,15 @@ from torchref_kinetic_plugin.results.analysis import (
     SchemeTest,
     Validation,
 )
+from torchref_kinetic_plugin.results.resampling import (
+    SAME_MINIMUM,
+    BootstrapReport,
+    FailedDraw,
+    ProfileReport,
+    StartedParameter,
+    StartOutcome,
+    StartReport,
+)
 from torchref_kinetic_plugin.results.result import (
     ALL_EXPERIMENTS,
     SCHEMA,
@@ -29,14 +38,17 @@ from torchref_kinetic_plugin.results.result import (
 
 __all__ = [
     "ALL_EXPERIMENTS",
+    "SAME_MINIMUM",
     "SCHEMA",
     "SIGNED_KINDS",
     "BootstrapEstimate",
+    "BootstrapReport",
     "Correlations",
     "CycleSummary",
     "DatasetStatistics",
     "Estimate",
     "ExpectedError",
+    "FailedDraw",
     "FitStep",
     "FreeOccupancy",
     "GeometrySummary",
@@ -46,8 +58,12 @@ __all__ = [
     "OccupancyEstimate",
     "Profile",
     "ProfilePoint",
+    "ProfileReport",
     "RefinementResult",
     "ResidueShift",
     "SchemeTest",
+    "StartOutcome",
+    "StartReport",
+    "StartedParameter",
     "Validation",
 ]

@@ -308,15 +308,16 @@ class RefinementResult:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for ``result.json``; what is not a number is None, what is infinite the text ``"inf"``."""
-        table: dict[str, Any] = _plain({"schema": SCHEMA, **dataclasses.asdict(self)})
+        table: dict[str, Any] = plain_values({"schema": SCHEMA, **dataclasses.asdict(self)})
         return table
 
 
-def _plain(value: Any) -> Any:
+def plain_values(value: Any) -> Any:
+    """Plain values for a JSON file; what is not a number is None, what is infinite the text ``"inf"``."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(entry) for key, entry in value.items()}
+        return {str(key): plain_values(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
+        return [plain_values(entry) for entry in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None if math.isnan(value) else ("inf" if value > 0.0 else "-inf")
     return value
