@@ -13,30 +13,38 @@ if TYPE_CHECKING:
     )
     from torchref_kinetic_plugin.workflow.checking import check
     from torchref_kinetic_plugin.workflow.comparing import compare
+    from torchref_kinetic_plugin.workflow.profiling import profile
     from torchref_kinetic_plugin.workflow.refining import refine
+    from torchref_kinetic_plugin.workflow.resampling import bootstrap, starts
     from torchref_kinetic_plugin.workflow.simulating import simulate
 
 __version__ = "0.1.0"
 
 #: Where each public name lives; imported on first use, so that importing the package costs nothing.
 _PUBLIC = {
+    "bootstrap": "torchref_kinetic_plugin.workflow.resampling",
     "check": "torchref_kinetic_plugin.workflow.checking",
     "compare": "torchref_kinetic_plugin.workflow.comparing",
     "occupancies_kinetics": "torchref_kinetic_plugin.occupancies",
     "occupancies_kinetics_multiexperiment": "torchref_kinetic_plugin.occupancies",
     "occupancy_unrestrained": "torchref_kinetic_plugin.occupancies",
+    "profile": "torchref_kinetic_plugin.workflow.profiling",
     "refine": "torchref_kinetic_plugin.workflow.refining",
     "simulate": "torchref_kinetic_plugin.workflow.simulating",
+    "starts": "torchref_kinetic_plugin.workflow.resampling",
 }
 
 __all__ = [
+    "bootstrap",
     "check",
     "compare",
     "occupancies_kinetics",
     "occupancies_kinetics_multiexperiment",
     "occupancy_unrestrained",
+    "profile",
     "refine",
     "simulate",
+    "starts",
 ]
 
 

@@ -14,6 +14,10 @@ from torch import Tensor
 from torchref_kinetic_plugin.refinement.estimates import FRACTION_KINDS, POSITIVE_KINDS, Key
 from torchref_kinetic_plugin.refinement.experiment import Floats
 
+#: Distance from the best place beyond which a value is as good as at the end of its range: 11 decades of a rate
+#: constant, 1e-6 of a fraction.
+_FURTHEST = {"ln": 25.0, "logit": 14.0, "linear": 14.0}
+
 
 @final
 @dataclass(frozen=True)
@@ -56,6 +60,11 @@ class Coordinate:
         if self.form == "ln":
             return torch.log(value)
         return torch.logit(value) if self.form == "logit" else value / self.unit
+
+    @property
+    def furthest(self) -> float:
+        """Distance from the best place beyond which a value is as good as at the end of its range."""
+        return _FURTHEST[self.form]
 
     def place(self, value: float) -> float:
         """Place of a plain number; infinite at the end of a range."""

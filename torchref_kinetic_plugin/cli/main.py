@@ -6,7 +6,7 @@ import argparse
 import importlib
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torchref_kinetic_plugin
 
@@ -21,6 +21,9 @@ VERBS = {
     "init": "write a refinement file to start from",
     "simulate": "simulate a series with known truth",
     "report": "make the report of a finished refinement again, with what was found since",
+    "profile": "profile likelihoods: how far each parameter can go while the others follow",
+    "bootstrap": "refit to data drawn again and again: how much each parameter scatters",
+    "starts": "fit from many starts: whether there is one best fit",
     "plugins": "list plugins, what they offer, and which failed",
 }
 
@@ -74,7 +77,8 @@ def build_parser() -> argparse.ArgumentParser:
     made = {
         name: verbs.add_parser(name, help=text, description=text[0].upper() + text[1:]) for name, text in VERBS.items()
     }
-    for name in ("refine", "check"):
+    analyses = ("profile", "bootstrap", "starts")
+    for name in ("refine", "check", *analyses):
         made[name].add_argument("file", help="refinement file, TOML")
     made["compare"].add_argument("files", nargs="+", metavar="FILE", help="refinement files of the same data, TOML")
     made["compare"].add_argument(
@@ -87,11 +91,12 @@ def build_parser() -> argparse.ArgumentParser:
     made["compare"].add_argument("-o", "--output", metavar="DIR", help="where comparison.csv and .json are written")
     for name in ("refine", "check", "compare"):
         made[name].add_argument("--d-min", type=float, metavar="A", help="high-resolution limit in place of the file's")
-    for name in ("refine", "check", "compare", "plugins"):
+    for name in ("refine", "check", "compare", "plugins", *analyses):
         made[name].add_argument("--no-plugins", action="store_true", help="built-in plugins only")
-    for name in ("refine", "check", "compare", "init", "simulate", "report"):
+    for name in ("refine", "check", "compare", "init", "simulate", "report", *analyses):
         made[name].add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
-    made["refine"].add_argument("-o", "--output", metavar="DIR", help="output directory in place of the file's")
+    for name in ("refine", *analyses):
+        made[name].add_argument("-o", "--output", metavar="DIR", help="output directory in place of the file's")
     for name in ("refine", "compare"):
         made[name].add_argument("--device", default="cpu", help="where to compute, e.g. cuda (default: cpu)")
     made["refine"].add_argument("--resume", action="store_true", help="go on from the last cycle of a run cut short")
@@ -107,7 +112,31 @@ def build_parser() -> argparse.ArgumentParser:
     made["simulate"].add_argument("file", help="simulation file, TOML; see docs/simulate.md")
     made["simulate"].add_argument("-o", "--output", required=True, metavar="DIR", help="where the series is written")
     made["report"].add_argument("directory", metavar="DIR", help="output directory of a refinement")
+    _add_analyses(made)
     return parser
+
+
+def _add_analyses(made: Mapping[str, argparse.ArgumentParser]) -> None:
+    """What profiles, bootstrap and starts have of their own."""
+    made["profile"].add_argument(
+        "--parameter",
+        nargs="+",
+        action="extend",
+        metavar="NAME",
+        help='parameters wanted, as "B->C" or "efficiency A->B" (default: all that are refined)',
+    )
+    made["bootstrap"].add_argument("-n", dest="number", type=int, default=100, help="draws (default: 100)")
+    made["bootstrap"].add_argument(
+        "--parametric", action="store_true", help="draw intensities from the model, not reflections from the data"
+    )
+    made["bootstrap"].add_argument(
+        "--hold-error-model", action="store_true", help="leave the error model as the data themselves have it"
+    )
+    made["starts"].add_argument("-n", dest="number", type=int, default=50, help="starts (default: 50)")
+    for name in ("bootstrap", "starts"):
+        made[name].add_argument(
+            "--workers", type=int, metavar="N", help="processes that compute (default: as many as there are cores)"
+        )
 
 
 def entry() -> None:

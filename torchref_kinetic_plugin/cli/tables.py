@@ -50,7 +50,7 @@ def print_result(console: Console, result: RefinementResult) -> None:
 def print_check(console: Console, report: CheckReport) -> None:
     """The data table, what will be refined, and how many observations and parameters there are."""
     file = report.loaded.file
-    table = _table("Data", ("dataset", "delay", "reflections", "d, A", "complete", "R to ref.", "diff./sigma"))
+    table = new_table("Data", ("dataset", "delay", "reflections", "d, A", "complete", "R to ref.", "diff./sigma"))
     for row in report.datasets:
         table.add_row(
             escape(f"{row.experiment}: {row.name}" if len(file.experiments) > 1 else row.name),
@@ -63,7 +63,7 @@ def print_check(console: Console, report: CheckReport) -> None:
         )
     console.print(table)
     if report.parameters:
-        table = _table(f"Parameters of {file.refinement.occupancy}", ("", "", "start", "", "refined"))
+        table = new_table(f"Parameters of {file.refinement.occupancy}", ("", "", "start", "", "refined"))
         fitted = "kinetics" in file.refinement.refine
         for each in report.parameters:
             if each.kind == "efficiency" and not each.refined and each.start == 1.0:
@@ -96,7 +96,7 @@ def print_check(console: Console, report: CheckReport) -> None:
 def _print_identifiability(console: Console, found: Identifiability, report: CheckReport) -> None:
     """Expected errors, and what is left open."""
     title = "Expected standard errors from these starting values"
-    table = _table(title, ("", "", "start", "", "error", "relative"))
+    table = new_table(title, ("", "", "start", "", "error", "relative"))
     several = len(report.loaded.file.experiments) > 1
     for each in found.expected:
         name = f"{each.experiment}: {each.name}" if several and each.experiment != ALL_EXPERIMENTS else each.name
@@ -129,7 +129,7 @@ def print_comparison(console: Console, found: SchemeComparison) -> None:
     """The ranking, the likelihood ratios of nested schemes, and what can be told apart, in words."""
     console.print(f"\n{escape(found.title)}: {found.n_held_out} timepoints left out, {found.seconds:.1f} s\n")
     columns = ("scheme", "parameters", "held out, to the best", "tied", "ln L, work", "ln L, free", "AICc", "BIC")
-    table = _table("Schemes", columns)
+    table = new_table("Schemes", columns)
     least = [min(each.aicc for each in found.schemes), min(each.bic for each in found.schemes)]
     for each in found.schemes:
         table.add_row(
@@ -144,7 +144,9 @@ def print_comparison(console: Console, found: SchemeComparison) -> None:
         )
     console.print(table)
     if found.ratios:
-        table = _table("Likelihood ratios", ("smaller", "larger", "chi-square", "freedom", "p (too large at bounds)"))
+        table = new_table(
+            "Likelihood ratios", ("smaller", "larger", "chi-square", "freedom", "p (too large at bounds)")
+        )
         for ratio in found.ratios:
             names = escape(ratio.smaller), escape(ratio.larger)
             table.add_row(*names, f"{ratio.statistic:.1f}", f"{ratio.freedom}", f"{ratio.p_value:.2g}")
@@ -156,7 +158,7 @@ def print_comparison(console: Console, found: SchemeComparison) -> None:
 def print_truth(console: Console, truth: Truth | CampaignTruth) -> None:
     """The datasets of a simulated series, or of each experiment of a campaign."""
     for experiment in truth.experiments:
-        table = _table(
+        table = new_table(
             f"Simulated: {experiment.experiment}" if experiment.experiment else "Simulated",
             ("dataset", "delay", "reflections", "complete", "R to truth", "diff./sigma", "occupancies"),
         )
@@ -182,7 +184,7 @@ def _count(result: RefinementResult) -> str:
 
 
 def _parameters(result: RefinementResult, *, many: bool) -> Table:
-    table = _table("Parameters", ("", "", "value", "error", "95 % interval", "time constant", "its interval"))
+    table = new_table("Parameters", ("", "", "value", "error", "95 % interval", "time constant", "its interval"))
     for each in result.parameters:
         if each.kind == "efficiency" and not each.refined and each.value == 1.0:
             # Nobody asked for it, and it says nothing.
@@ -215,7 +217,7 @@ def _shown(each: Estimate) -> Sequence[str]:
 
 def _occupancies(result: RefinementResult, experiment: str) -> Table:
     rows = [each for each in result.occupancies if each.experiment == experiment]
-    table = _table(f"Occupancies, {experiment}", ("timepoint", "delay", *result.structures))
+    table = new_table(f"Occupancies, {experiment}", ("timepoint", "delay", *result.structures))
     for timepoint in dict.fromkeys(each.timepoint for each in rows):
         own = {each.structure: each for each in rows if each.timepoint == timepoint}
         cells = []
@@ -232,7 +234,7 @@ def _statistics(result: RefinementResult, experiment: str) -> Table:
     rows = [each for each in result.statistics if each.experiment == experiment]
     last = max(each.cycle for each in rows)
     columns = ("dataset", "work", "free", "R-work", "R-free", "CC diff., work", "CC diff., free")
-    table = _table(f"Agreement, {experiment}", columns)
+    table = new_table(f"Agreement, {experiment}", columns)
     for each in rows:
         if each.cycle == last:
             table.add_row(
@@ -257,7 +259,7 @@ def _validation(result: RefinementResult, experiment: str) -> Table | None:
     if not timepoints:
         return None
     columns = ("timepoint", "CC left out", "CC included", *(f"{name}, free" for name in result.structures), "p, scheme")
-    table = _table(f"Validation, {experiment}", columns)
+    table = new_table(f"Validation, {experiment}", columns)
     for timepoint in timepoints:
         predicted, test = left.get(timepoint), tests.get(timepoint)
         cells = []
@@ -274,7 +276,8 @@ def _validation(result: RefinementResult, experiment: str) -> Table | None:
     return table
 
 
-def _table(title: str, columns: Sequence[str]) -> Table:
+def new_table(title: str, columns: Sequence[str]) -> Table:
+    """An empty table: the first column to the left, numbers to the right."""
     table = Table(title=escape(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     for number, column in enumerate(columns):
         table.add_column(escape(column), justify="left" if number == 0 else "right", no_wrap=number == 0)

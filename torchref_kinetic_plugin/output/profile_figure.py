@@ -1,78 +1,84 @@
-"""Profile likelihoods and resamplings of parameters, one panel each."""
+"""Profile likelihoods beside the parabolas of the covariance."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from scipy.interpolate import PchipInterpolator
 
-from torchref_kinetic_plugin.plotting.style import GREY, colour, draw_frame, new_figure, plain
-from torchref_kinetic_plugin.results import SIGNED_KINDS, BootstrapEstimate, Profile
+from torchref_kinetic_plugin.output.panels import label_of, panels, spans_decades
+from torchref_kinetic_plugin.plotting.style import GREY, colour, plain
+from torchref_kinetic_plugin.results import Estimate, Profile, ProfileReport
 
-#: Loss of log-likelihood at the ends of a 95 % interval: half of chi-square's with one degree of freedom.
-_DROP = 1.92
-_COLUMNS = 3
-#: Largest over smallest value from which an axis is logarithmic.
-_DECADES = 5.0
-
-
-def profile_figure(profiles: Sequence[Profile], titles: Sequence[str], units: Sequence[str]) -> Figure:
-    """Draw what is lost of the log-likelihood against the value of each parameter; units as they are printed."""
-
-    def draw(axes: Axes, number: int) -> None:
-        profile = profiles[number]
-        values = np.array([point.value for point in profile.points])
-        drops = np.array([point.drop for point in profile.points])
-        low = profile.lower if profile.lower is not None else float(values.min())
-        high = profile.upper if profile.upper is not None else float(values.max())
-        axes.axvspan(low, high, color=colour(0), alpha=0.12, linewidth=0.0)
-        axes.axhline(_DROP, color=GREY, linewidth=0.8, linestyle=(0, (4, 2)))
-        axes.plot(values, drops, color=colour(0), marker="o", markersize=3.5, linewidth=1.3)
-        axes.axvline(profile.value, color=colour(0), linewidth=0.8)
-        axes.set_ylim(-0.15, max(2.5 * _DROP, 0.15))
-        _scale(axes, values, profile.kind)
-
-    return _panels(draw, titles, units, "ln L lost")
+#: Fall of the log-likelihood at the ends of a 95 % interval, and the largest that is drawn.
+_LIMIT, _LARGEST = 1.920729, 4.5
+#: Standard errors in half a 95 % interval.
+_95 = 1.959964
 
 
-def bootstrap_figure(estimates: Sequence[BootstrapEstimate], titles: Sequence[str], units: Sequence[str]) -> Figure:
-    """Draw the values of each parameter from resampled data, its interval and the value of the data themselves."""
-
-    def draw(axes: Axes, number: int) -> None:
-        estimate = estimates[number]
-        values = np.array([value for value in estimate.values if np.isfinite(value)])
-        axes.axvspan(estimate.lower, estimate.upper, color=colour(2), alpha=0.12, linewidth=0.0)
-        if values.size:
-            axes.hist(values, bins=min(30, max(5, int(np.sqrt(values.size)) * 2)), color=colour(2), alpha=0.65)
-        axes.axvline(estimate.value, color="#1f2430", linewidth=1.1)
-        axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
-
-    return _panels(draw, titles, units, "resamplings")
-
-
-def _panels(draw: Callable[[Axes, int], None], titles: Sequence[str], units: Sequence[str], ylabel: str) -> Figure:
-    columns = min(_COLUMNS, len(titles))
-    rows = -(-len(titles) // columns)
-    figure = new_figure((2.55 * columns + 0.3, 2.15 * rows + 0.15))
-    grid = figure.subplots(rows, columns, squeeze=False).ravel()
-    for number, (title, unit) in enumerate(zip(titles, units, strict=True)):
-        axes = grid[number]
-        draw(axes, number)
-        axes.set_title(plain(title), loc="left")
-        axes.set_xlabel(plain(unit))
-        if axes.get_xscale() == "linear":
-            axes.ticklabel_format(axis="x", scilimits=(-3, 4), useMathText=True)
-            axes.xaxis.set_major_locator(MaxNLocator(4))
-        axes.set_ylabel(ylabel if number % columns == 0 else "")
-        draw_frame(axes)
-    for axes in grid[len(titles) :]:
-        axes.set_visible(False)
+def profile_figure(report: ProfileReport) -> Figure:
+    """Draw the fall of the log-likelihood along each parameter, the parabola of the covariance, and both intervals."""
+    figure, axes = panels(len(report.profiles))
+    for axis, found, estimate in zip(axes, report.profiles, report.by_curvature, strict=True):
+        _draw(axis, found, estimate, several=len({each.experiment for each in report.profiles}) > 1)
+    axes[0].legend(frameon=False, fontsize=8, loc="upper center")
+    figure.suptitle(plain(report.title))
     return figure
 
 
-def _scale(axes: Axes, values: np.ndarray, kind: str) -> None:
-    if kind not in SIGNED_KINDS and values.min() > 0.0 and values.max() > _DECADES * values.min():
-        axes.set_xscale("log")
+def _draw(axis: Axes, found: Profile, estimate: Estimate, *, several: bool) -> None:
+    shown = [point for point in found.points if point.drop <= _LARGEST]
+    values = np.array([point.value for point in shown])
+    logarithmic = spans_decades(values)
+    if logarithmic:
+        axis.set_xscale("log")
+    _curve(axis, found, logarithmic=logarithmic)
+    axis.plot(values, [point.drop for point in shown], marker="o", linestyle="none", markersize=4, color=colour(0))
+    _parabola(axis, estimate, (values.min(), values.max()))
+    axis.axhline(_LIMIT, color=GREY, linewidth=0.8, linestyle=":")
+    for limit in (found.lower, found.upper):
+        if limit is not None:
+            axis.plot([limit, limit], [0.0, _LIMIT], color=colour(0), linewidth=0.8)
+    if None in {found.lower, found.upper}:
+        axis.text(0.5, 0.9, "no limit on one side", transform=axis.transAxes, ha="center", fontsize=8, color=colour(1))
+    axis.set_ylim(-0.1, _LARGEST)
+    axis.set_xlabel(label_of(found.experiment, found.kind, found.name, found.unit, several=several), fontsize=8)
+    axis.set_ylabel("fall of ln L", fontsize=8)
+
+
+def _curve(axis: Axes, found: Profile, *, logarithmic: bool) -> None:
+    """Through the points, straight where the likelihood is normal: in the signed root of the fall."""
+    points = {math.log(p.value) if logarithmic else p.value: p for p in found.points}
+    if len(points) < 3:
+        return
+    place = np.array(list(points))
+    root = np.array([math.copysign(math.sqrt(max(2.0 * p.drop, 0.0)), p.value - found.value) for p in points.values()])
+    fine = np.linspace(place[0], place[-1], 400)
+    fall = 0.5 * PchipInterpolator(place, root)(fine) ** 2
+    axis.plot(np.exp(fine) if logarithmic else fine, fall, color=colour(0), label="profile")
+
+
+def _parabola(axis: Axes, estimate: Estimate, ends: tuple[float, float]) -> None:
+    """What the covariance says, symmetric in the coordinate of its interval."""
+    lower, upper = estimate.lower, estimate.upper
+    if lower is None or upper is None or not (math.isfinite(upper - lower) and upper > lower):
+        return
+    fine = np.linspace(*ends, 400) if ends[0] <= 0.0 or ends[1] < 3.0 * ends[0] else np.geomspace(*ends, 400)
+    value = estimate.value
+    if estimate.kind in {"efficiency", "activation"}:
+        inside = (fine > 0.0) & (fine < 1.0)
+        fine = fine[inside]
+        place, width = np.log(fine / (1.0 - fine)) - math.log(value / (1.0 - value)), _logit(upper) - _logit(lower)
+    elif estimate.std_error_ln is not None and lower > 0.0:
+        fine = fine[fine > 0.0]
+        place, width = np.log(fine / value), math.log(upper / lower)
+    else:
+        place, width = fine - value, upper - lower
+    axis.plot(fine, 0.5 * (2.0 * _95 * place / width) ** 2, color=colour(1), linestyle="--", label="covariance")
+
+
+def _logit(value: float) -> float:
+    return math.log(value / (1.0 - value)) if 0.0 < value < 1.0 else math.copysign(40.0, value - 0.5)

@@ -13,6 +13,7 @@ import torch
 from torchref_kinetic_plugin.errors import ScalingError
 from torchref_kinetic_plugin.occupancies.second_order import SecondOrderFit
 from torchref_kinetic_plugin.refinement.amplitude_form import amplitude_form
+from torchref_kinetic_plugin.refinement.curvature import Curvature
 from torchref_kinetic_plugin.refinement.error_model import SMALL_CHANGE, settle_error_model
 from torchref_kinetic_plugin.refinement.experiment import Evaluation, ExperimentModel, Floats
 from torchref_kinetic_plugin.refinement.joint_variables import Occupancies
@@ -64,7 +65,8 @@ class Proposal:
 class FitState:
     """Where a fit is: parameters in the provider, nuisances in the models, and the evaluation there.
 
-    Arguments as of `fit_kinetics`.
+    Arguments as of `fit_kinetics`; ``curvatures``, where they are known about the region of the fit, stand in for the
+    products of scores.
     """
 
     def __init__(
@@ -75,12 +77,14 @@ class FitState:
         refine_provider: bool,
         refine_scale: bool,
         refine_errors: bool = True,
+        curvatures: Sequence[Curvature] | None = None,
     ) -> None:
         self.models = list(models)
         self.provider = provider
         self.refine_provider = refine_provider
         self.refine_scale = refine_scale
         self.refine_errors = refine_errors
+        self._curvatures = curvatures
         self.evaluations: list[Evaluation] = []
         self._curvature = 1.0
         self._last_gain = math.inf
@@ -136,10 +140,11 @@ class FitState:
             self._settle_nuisances()
             self._refresh_designs()
         self._settle_nuisances()
-        self._begin()
+        self.begin()
         return Proposal(forms, search, minima.raw, cost_here - minima.cost, minima.costs)
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Evaluate the likelihood where parameters and nuisances are now, however they came there."""
         self.evaluations = self._evaluate()
         _require_finite(np.array(self.work))
 
@@ -151,6 +156,8 @@ class FitState:
 
     def settle_errors(self) -> float:
         """Fit the error model at the present occupancies and scales; return how far it moved."""
+        if not self.refine_errors:
+            return 0.0
         before = [model.nuisances.copy() for model in self.models]
         moved = self._settle_nuisances()
         if moved < SMALL_CHANGE:
@@ -173,7 +180,10 @@ class FitState:
     def settle_scales(self) -> None:
         """Fit scales and error model to each other at the occupancies as they are, before the objective is compared."""
         self._settle_nuisances()
-        self._begin()
+        self.begin()
+        if not self.refine_errors:
+            # One likelihood: the steps of the fit move the scales with all else.
+            return
         for _ in range(_SCALE_ROUNDS):
             if self.refine_scale:
                 moves = self._scale_steps(self._forms())
@@ -241,6 +251,8 @@ class FitState:
         if self._last:
             self._steps.append([(x - y, g - f) for (x, f), (y, g) in zip(here, self._last, strict=True)])
         self._last = here
+        if self._curvatures is not None:
+            forms = [form.with_information(known) for form, known in zip(forms, self._curvatures, strict=True)]
         forms = [form.with_curvature(self._curvature) for form in forms]
         for steps in self._steps[-_REMEMBERED:]:
             forms = [form.corrected(*step) for form, step in zip(forms, steps, strict=True)]

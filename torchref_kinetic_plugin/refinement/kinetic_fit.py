@@ -142,7 +142,7 @@ def fit_kinetics(
         fit.settle_scales()
     # Starts that agree on one place need not be tried again.
     differ = max(costs, default=0.0) - min(costs, default=0.0) > _SAME_COST
-    converged, tried = _iterate(fit, n_starts if differ else 1, seed, report)
+    converged, tried = iterate(fit, report, n_starts=n_starts if differ else 1, seed=seed)
     costs = costs or tried
     best = min(costs)
     return KineticFit(tuple(report.iterations), converged, tuple(cost - best for cost in costs), tuple(fit.evaluations))
@@ -163,8 +163,17 @@ class _Report:
             self._tell(self.iterations[-1])
 
 
-def _iterate(fit: FitState, n_starts: int, seed: int, report: _Report) -> tuple[bool, tuple[float, ...]]:
-    """Step until nothing is left to gain; whether that was reached, and what each start of the first step cost."""
+def iterate(
+    fit: FitState,
+    report: Callable[[int, float, int], None] = lambda *_: None,
+    *,
+    n_starts: int = 1,
+    seed: int = 1,
+) -> tuple[bool, tuple[float, ...]]:
+    """Step until nothing is left to gain; whether that was reached, and what each start of the first step cost.
+
+    ``report`` is told of each step its number, the gain it promised, and how often it was halved.
+    """
     costs: tuple[float, ...] = ()
     before = 0.0
     for number in range(1, _MAX_ITERATIONS + 1):

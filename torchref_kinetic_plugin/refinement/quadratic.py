@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from torchref_kinetic_plugin.occupancies.second_order import QuadraticTarget
+from torchref_kinetic_plugin.refinement.curvature import Curvature
 from torchref_kinetic_plugin.refinement.experiment import Evaluation, ExperimentModel, Floats
 
 #: Relative size of an eigenvalue of the scales' information below which it is a rounding error.
@@ -63,6 +64,10 @@ class QuadraticForm:
             (tempered.T @ tempered_scales).numpy(),
             (tempered_scales.T @ tempered_scales).numpy(),
         )
+
+    def with_information(self, curvature: Curvature) -> QuadraticForm:
+        """The same form with a curvature that is known in place of the products of scores."""
+        return replace(self, occupancies=curvature.occupancies, coupling=curvature.coupling, scales=curvature.scales)
 
     def with_curvature(self, factor: float) -> QuadraticForm:
         """The same form with all its information multiplied by a factor."""

@@ -11,6 +11,7 @@ import torch
 
 from torchref_kinetic_plugin.occupancies.second_order import SecondOrderFit, covariance_of
 from torchref_kinetic_plugin.plugins.series import SeriesOccupancies
+from torchref_kinetic_plugin.refinement.curvature import scale_curvature
 from torchref_kinetic_plugin.refinement.experiment import ExperimentModel, Floats
 from torchref_kinetic_plugin.refinement.quadratic import QuadraticForm, pseudo_inverse, score_rows
 from torchref_kinetic_plugin.threads import one_thread
@@ -59,8 +60,8 @@ def estimate_uncertainty(
 ) -> Uncertainty:
     """Covariance at the present parameters, which should be those of the best fit.
 
-    The inverse of the second derivatives of the objective (differences of exact gradients for up to 12 parameters;
-    else the products of scores, equal to them in expectation), with the scales' coefficients eliminated.
+    The inverse of the second derivatives of the objective, with the scales' coefficients eliminated: differences of
+    exact gradients for up to 12 parameters, else the products of scores, equal to them in expectation.
 
     Parameters
     ----------
@@ -123,11 +124,11 @@ class _Curvature:
     def __init__(self, models: Sequence[ExperimentModel], provider: SeriesOccupancies) -> None:
         self.models = list(models)
         self.provider = provider
-        self.forms = [
+        forms = [
             QuadraticForm.at(model, model.evaluate(values.detach()))
             for model, values in zip(self.models, provider(), strict=True)
         ]
-        targets = [form.eliminated() for form in self.forms]
+        targets = [form.eliminated() for form in forms]
         self.fit = SecondOrderFit(
             list(provider.modules_by_experiment), targets, regularization_weight=provider.regularization_weight
         )
@@ -150,9 +151,10 @@ class _Curvature:
             couplings.append([(a - b) / (2.0 * step) for a, b in zip(scales_ahead, scales_behind, strict=True)])
         self.fit.set(here)
         hessian = np.stack(columns, axis=1)
-        for place, form in enumerate(self.forms):
+        for place, (model, values) in enumerate(zip(self.models, self.provider(), strict=True)):
             coupling = np.stack([each[place] for each in couplings], axis=1)
-            hessian = hessian - coupling.T @ pseudo_inverse(form.scales) @ coupling
+            scales = scale_curvature(model, values.detach())
+            hessian = hessian - coupling.T @ pseudo_inverse(scales) @ coupling
         return np.asarray(0.5 * (hessian + hessian.T))
 
     def _gradient(self, raw: Floats) -> tuple[Floats, list[Floats]]:

@@ -16,6 +16,15 @@ from torchref_kinetic_plugin.results.analysis import (
 from torchref_kinetic_plugin.results.comparison import ComparedScheme, LikelihoodRatio, SchemeComparison
 from torchref_kinetic_plugin.results.presentation import DatasetSummary, MapView, OccupancyCurve, ShellResidual
 from torchref_kinetic_plugin.results.reading import read_list, read_result
+from torchref_kinetic_plugin.results.resampling import (
+    SAME_MINIMUM,
+    BootstrapReport,
+    FailedDraw,
+    ProfileReport,
+    StartedParameter,
+    StartOutcome,
+    StartReport,
+)
 from torchref_kinetic_plugin.results.result import (
     ALL_EXPERIMENTS,
     SCHEMA,
@@ -32,9 +41,11 @@ from torchref_kinetic_plugin.results.result import (
 
 __all__ = [
     "ALL_EXPERIMENTS",
+    "SAME_MINIMUM",
     "SCHEMA",
     "SIGNED_KINDS",
     "BootstrapEstimate",
+    "BootstrapReport",
     "ComparedScheme",
     "Correlations",
     "CycleSummary",
@@ -42,6 +53,7 @@ __all__ = [
     "DatasetSummary",
     "Estimate",
     "ExpectedError",
+    "FailedDraw",
     "FitStep",
     "FreeOccupancy",
     "GeometrySummary",
@@ -54,11 +66,15 @@ __all__ = [
     "OccupancyEstimate",
     "Profile",
     "ProfilePoint",
+    "ProfileReport",
     "RefinementResult",
     "ResidueShift",
     "SchemeComparison",
     "SchemeTest",
     "ShellResidual",
+    "StartOutcome",
+    "StartReport",
+    "StartedParameter",
     "Validation",
     "read_list",
     "read_result",

@@ -51,8 +51,8 @@ def read_result(path: str | os.PathLike[str]) -> RefinementResult:
         raise FileError(f"{os.fspath(path)!r} is no result of a refinement: {error}") from None
 
 
-def read_list(path: str | os.PathLike[str], kind: type[_T]) -> tuple[_T, ...]:
-    """Read a JSON list of one dataclass, as of `Profile` or `BootstrapEstimate`.
+def read_list(path: str | os.PathLike[str], kind: type[_T], key: str = "") -> tuple[_T, ...]:
+    """Read a JSON list of one dataclass, as of `Profile` or `BootstrapEstimate`; ``key`` says where in an object.
 
     Raises
     ------
@@ -60,6 +60,8 @@ def read_list(path: str | os.PathLike[str], kind: type[_T]) -> tuple[_T, ...]:
         When it cannot be read, or is no such list.
     """
     table = _json(path)
+    if key:
+        table = table.get(key) if isinstance(table, dict) else None
     if not isinstance(table, list):
         raise FileError(f"{os.fspath(path)!r} is no list")
     try:

@@ -8,7 +8,7 @@ import pytest
 from tests.unit.output.report_material import TIMES, bare, full
 from torchref_kinetic_plugin.output.cycle_figures import history_figure
 from torchref_kinetic_plugin.output.occupancy_band_figure import null_floor, occupancy_band_figure
-from torchref_kinetic_plugin.output.profile_figure import bootstrap_figure, profile_figure
+from torchref_kinetic_plugin.output.parameter_panels import bootstrap_figure, profile_figure
 from torchref_kinetic_plugin.output.r_history_figure import r_history_figure
 from torchref_kinetic_plugin.results import NullTest, Validation
 

@@ -101,9 +101,9 @@ def read_material(directory: Path) -> ReportMaterial:
     profiles: tuple[Profile, ...] = ()
     bootstrap: tuple[BootstrapEstimate, ...] = ()
     if (directory / PROFILES).is_file():
-        profiles = read_list(directory / PROFILES, Profile)
+        profiles = read_list(directory / PROFILES, Profile, key="profiles")
     if (directory / BOOTSTRAP).is_file():
-        bootstrap = read_list(directory / BOOTSTRAP, BootstrapEstimate)
+        bootstrap = read_list(directory / BOOTSTRAP, BootstrapEstimate, key="estimates")
     if strangers := _of_another_result(result, profiles):
         remarks.append(f"{PROFILES} belongs to another result ({', '.join(strangers)}) and is not shown")
         profiles = ()

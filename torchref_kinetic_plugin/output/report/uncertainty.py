@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from torchref_kinetic_plugin.output.profile_figure import bootstrap_figure, profile_figure
+from torchref_kinetic_plugin.output.parameter_panels import bootstrap_figure, profile_figure
 from torchref_kinetic_plugin.output.report.blocks import Block, Bullets, Cell, Column, Picture, Section, Table, section
 from torchref_kinetic_plugin.output.report.material import ReportMaterial
 from torchref_kinetic_plugin.output.report.mechanism import kind_text

@@ -1,0 +1,80 @@
+"""Histograms of the bootstrap, and the waterfall of many starts."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from torchref_kinetic_plugin.output.panels import label_of, panels
+from torchref_kinetic_plugin.plotting.style import GREY, colour, marker, new_figure, plain
+from torchref_kinetic_plugin.results import SIGNED_KINDS, BootstrapEstimate, BootstrapReport, Estimate, StartReport
+
+#: Least objective above the best that the logarithmic axis of a waterfall shows.
+_LEAST = 1e-4
+
+
+def bootstrap_figure(report: BootstrapReport) -> Figure:
+    """Draw what each parameter was in the draws, the covariance's normal curve, and both 95 % intervals."""
+    figure, axes = panels(max(1, len(report.estimates)))
+    several = len({each.experiment for each in report.estimates}) > 1
+    for axis, found, estimate in zip(axes, report.estimates, report.by_curvature, strict=False):
+        _histogram(axis, found, estimate, several=several)
+    if report.estimates:
+        axes[0].legend(frameon=False, fontsize=7)
+    kind = "intensities drawn from the model" if report.parametric else "reflections drawn from the data"
+    figure.suptitle(plain(f"{report.title}: {len(report.numbers)} times {kind}"), fontsize=10)
+    return figure
+
+
+def _histogram(axis: Axes, found: BootstrapEstimate, estimate: Estimate, *, several: bool) -> None:
+    values = np.array(found.values)
+    axis.hist(values, bins=max(8, round(math.sqrt(len(values)))), density=True, color=colour(4), label="draws")
+    error = estimate.std_error
+    if error is not None and math.isfinite(error) and error > 0.0:
+        low, high = min(values.min(), found.value - 3.0 * error), max(values.max(), found.value + 3.0 * error)
+        fine = np.linspace(low, high, 300)
+        density = np.exp(-0.5 * ((fine - found.value) / error) ** 2) / (error * math.sqrt(2.0 * math.pi))
+        axis.plot(fine, density, color=colour(1), label="covariance")
+    top = axis.get_ylim()[1]
+    axis.set_ylim(0.0, 1.25 * top)
+    for height, number, lower, upper in (
+        (1.16, 0, found.lower, found.upper),
+        (1.08, 1, estimate.lower, estimate.upper),
+    ):
+        if lower is not None and upper is not None and math.isfinite(upper - lower):
+            axis.plot([lower, upper], [height * top] * 2, color=colour(number), marker="|", linewidth=1.5)
+    axis.axvline(found.value, color=GREY, linewidth=0.8)
+    axis.set_yticks([])
+    axis.set_xlabel(label_of(found.experiment, found.kind, found.name, found.unit, several=several), fontsize=8)
+
+
+def waterfall_figure(report: StartReport) -> Figure:
+    """Draw the objective that each start reached, best first, and the parameters there; a shape for each minimum."""
+    count = len(report.parameters)
+    figure = new_figure((7.0, 3.2 + 1.7 * count))
+    axes = np.atleast_1d(figure.subplots(1 + count, 1, sharex=True, height_ratios=[1.6, *[1.0] * count]))
+    best = report.outcomes[0].objective
+    places = np.arange(1, len(report.outcomes) + 1)
+    for number, outcomes in report.minima.items():
+        own = np.array([each.minimum == number for each in report.outcomes])
+        style = {"marker": marker(number - 1), "linestyle": "none", "color": colour(number - 1), "markersize": 5}
+        label = f"minimum {number}: {len(outcomes)}"
+        above = [each.objective - best + _LEAST for each in outcomes]
+        axes[0].plot(places[own], above, label=label if number <= 6 else None, **style)
+        for axis, place in zip(axes[1:], range(count), strict=True):
+            axis.plot(places[own], [each.values[place] for each in outcomes], **style)
+    axes[0].set_yscale("log")
+    axes[0].set_ylabel("objective above the best", fontsize=8)
+    axes[0].legend(frameon=False, fontsize=8)
+    axes[0].set_title(plain(f"{report.title}: {len(report.outcomes)} starts"))
+    several = len({each.experiment for each in report.parameters}) > 1
+    for axis, each in zip(axes[1:], report.parameters, strict=True):
+        if each.kind not in SIGNED_KINDS and each.unit.startswith("1/"):
+            axis.set_yscale("log")
+        text = label_of(each.experiment, each.kind, each.name, each.unit, several=several)
+        axis.set_ylabel(text.replace(" (", "\n("), fontsize=7)
+    axes[-1].set_xlabel("starts, best first")
+    return figure

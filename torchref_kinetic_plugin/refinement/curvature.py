@@ -1,0 +1,111 @@
+"""Curvature of the log-likelihood itself, and not its expectation, in occupancies and scales.
+
+Products of scores have the curvature as their expectation, but a few dozen coefficients against some thousand noisy
+reflections are too many for an average: single directions come out up to ten times too flat or too steep. The
+likelihood of a reflection depends on its own structure factors and scales alone, so moving those of one dataset at all
+reflections at once shows a row of the curvature of each reflection: two evaluations for each number of a dataset.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from torchref_kinetic_plugin.refinement.experiment import ExperimentModel, Floats
+
+#: Step of a difference, in ln k and in parts of a structure factor: small beside what a measurement says, large
+#: beside rounding.
+_STEP = 3e-3
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Curvature:
+    """Minus the second derivatives of the work log-likelihood of one experiment.
+
+    Attributes
+    ----------
+    occupancies, coupling, scales : ndarray
+        (K N, K N), (K N, T p) and (T p, T p), as of `QuadraticForm`.
+    """
+
+    occupancies: Floats
+    coupling: Floats
+    scales: Floats
+
+
+@torch.no_grad()
+def scale_curvature(model: ExperimentModel, occupancies: Tensor) -> Floats:
+    """Curvature (T p, T p) in the scales' coefficients alone, at occupancies (K, N); 2 T evaluations."""
+    differences = _Differences(model, occupancies)
+    rows = [differences.by_scale(dataset)[1] for dataset in range(len(model.data.datasets))]
+    design = differences.design
+    return _symmetric(torch.cat([torch.einsum("un,ni,nj->iuj", row, design, design).flatten(1) for row in rows]))
+
+
+@torch.no_grad()
+def full_curvature(model: ExperimentModel, occupancies: Tensor) -> Curvature:
+    """Curvature in occupancies (K, N) and in the scales' coefficients; 6 T evaluations."""
+    differences = _Differences(model, occupancies)
+    design, parts = differences.design, torch.view_as_real(differences.components)
+    scales, coupling, own = [], [], []
+    for dataset in range(len(model.data.datasets)):
+        by_mixture, by_scale = differences.by_scale(dataset)
+        scales.append(torch.einsum("un,ni,nj->iuj", by_scale, design, design).flatten(1))
+        # (K, N) occupancies against this dataset's coefficients.
+        coupling.append(torch.einsum("una,kna,ni->kui", by_mixture, parts, design).flatten(0, 1))
+    for dataset in range(model.data.n_fixed, len(model.data.datasets)):
+        real, imaginary = differences.by_mixture(dataset, 1.0), differences.by_mixture(dataset, 1.0j)
+        both = torch.stack([real, imaginary], dim=-1)
+        own.append(torch.einsum("unab,kna,lnb->kul", both, parts, parts))
+    # Each is of all occupancies (k, u) against those of one dataset (l).
+    occupancies_block = torch.stack(own, dim=-1).flatten(2).flatten(0, 1)
+    return Curvature(
+        _symmetric(occupancies_block), torch.cat(coupling, dim=1).cpu().numpy(), _symmetric(torch.cat(scales))
+    )
+
+
+def _symmetric(whole: Tensor) -> Floats:
+    matrix = whole.cpu().numpy()
+    return np.asarray(0.5 * (matrix + matrix.T))
+
+
+@final
+class _Differences:
+    """Differences of scores of the work reflections when one number of one dataset moves."""
+
+    def __init__(self, model: ExperimentModel, occupancies: Tensor) -> None:
+        self._model, self._first = model, model.data.n_fixed
+        self._work = torch.as_tensor(np.flatnonzero(model.work), device=model.components.device)
+        self._mixture = model.mixture(model.with_references(occupancies))
+        self._variance, self._log_scale = model.error_variance(), model.log_scale()
+        self._inflation = model.log_inflation()
+        self._length = _STEP * self._mixture.abs().square().mean().sqrt()
+        self.design, self.components = model.scale_design[self._work], model.components[:, self._work]
+
+    def by_scale(self, dataset: int) -> tuple[Tensor, Tensor]:
+        """Curvature (N, n, 2) of mixtures with, and (T, n) of ln k with, ln k of a dataset."""
+        found = []
+        for step in (-_STEP, _STEP):
+            moved = self._log_scale.clone()
+            moved[dataset] += step
+            found.append(self._scores(self._mixture, moved))
+        (mixture, scale), (mixture_ahead, scale_ahead) = found
+        return (mixture - mixture_ahead) / (2.0 * _STEP), (scale - scale_ahead) / (2.0 * _STEP)
+
+    def by_mixture(self, dataset: int, direction: complex) -> Tensor:
+        """Curvature (N, n, 2) of mixtures with that of a dataset, along 1 or i."""
+        found = []
+        for sign in (-1.0, 1.0):
+            moved = self._mixture.clone()
+            moved[dataset] += sign * direction * self._length
+            found.append(self._scores(moved, self._log_scale)[0])
+        return (found[0] - found[1]) / (2.0 * self._length)
+
+    def _scores(self, mixture: Tensor, log_scale: Tensor) -> tuple[Tensor, Tensor]:
+        scores = self._model.likelihood.scores(mixture, self._variance, log_scale, self._inflation)
+        return torch.view_as_real(scores.mixture[self._first :, self._work]), scores.log_scale[:, self._work]

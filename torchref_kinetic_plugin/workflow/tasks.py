@@ -1,0 +1,174 @@
+"""Many independent computations on one refinement, by any executor: prepared once in each process, then draw by draw.
+
+Only `submit` of the executor is used, and futures; jobs and outcomes are plain values. What a job gives depends on the
+job alone, to the bit: every process prepares and computes with one thread, and a draw's random numbers come from its
+own number.
+"""
+
+from __future__ import annotations
+
+import abc
+import functools
+import json
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, final
+
+from torchref_kinetic_plugin.errors import InputError
+from torchref_kinetic_plugin.plugins import PluginManager
+from torchref_kinetic_plugin.results import FailedDraw
+
+if TYPE_CHECKING:
+    from torchref_kinetic_plugin.workflow.refining import Refinement
+
+#: Draws of one process take turns: they move the same parameters.
+_TURN = threading.Lock()
+
+
+@final
+@dataclass(frozen=True)
+class SharedRefinement:
+    """What all jobs of a run share, as text, so that another process can prepare it.
+
+    Attributes
+    ----------
+    path : str
+        The refinement file.
+    output : str
+        Its output directory.
+    overrides : str
+        Keys that stand in for those of the file, as JSON.
+    builtin_only : bool
+        Whether installed plugins are left out.
+    fitted : bool
+        Whether the fit is wanted, or the preparation alone.
+    fingerprint : str
+        Of all files; another one is another refinement.
+    """
+
+    path: str
+    output: str
+    overrides: str
+    builtin_only: bool
+    fitted: bool
+    fingerprint: str
+
+
+class Job(abc.ABC):
+    """One computation; a plain value that can be pickled.
+
+    Attributes
+    ----------
+    shared : SharedRefinement
+        What it is computed on.
+    number : int
+        Which it is.
+    """
+
+    shared: SharedRefinement
+    number: int
+
+    @abc.abstractmethod
+    def compute(self, run: Refinement) -> Any:
+        """Compute it and leave the refinement as it was; the result can be pickled."""
+
+
+def run_job(job: Job) -> Any:
+    """Prepare the refinement, unless this process has it, and compute a job."""
+    from torchref_kinetic_plugin.threads import one_thread
+
+    with _TURN, one_thread():
+        return job.compute(_prepared(job.shared))
+
+
+@functools.lru_cache(maxsize=1)
+def _prepared(shared: SharedRefinement) -> Refinement:
+    from torchref_kinetic_plugin.workflow.fitted import load_for_analysis
+
+    analysed = load_for_analysis(
+        shared.path,
+        output=shared.output,
+        plugins=PluginManager(builtin_only=shared.builtin_only),
+        overrides=json.loads(shared.overrides),
+    )
+    return analysed.fitted() if shared.fitted else analysed.prepared()
+
+
+def run_jobs(
+    jobs: Sequence[Job],
+    *,
+    executor: Executor | None = None,
+    workers: int | None = None,
+    on_done: Callable[[int], None] = lambda _: None,
+) -> tuple[Mapping[int, Any], tuple[FailedDraw, ...]]:
+    """Results of jobs by their number, in its order, and those that failed.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+        With different numbers.
+    executor : Executor, optional
+        Who computes, as a Dask client's ``get_executor()``; by default processes of this machine.
+    workers : int, optional
+        Number of these processes; by default as many as there are cores, or jobs.
+    on_done : callable
+        Told how many are done.
+
+    Raises
+    ------
+    InputError
+        For a number of workers below 1.
+    """
+    if workers is not None and workers < 1:
+        raise InputError(f"workers = {workers}: at least 1 is wanted")
+    count = min(len(jobs), _cores() if workers is None else workers)
+    found: dict[int, Any] = {}
+    failed: dict[int, str] = {}
+    with _processes(count) if executor is None else nullcontext(executor) as pool:
+        numbers = {pool.submit(run_job, job): job.number for job in jobs}
+        try:
+            for done, future in enumerate(as_completed(numbers), 1):
+                error = future.exception()
+                if error is None:
+                    found[numbers[future]] = future.result()
+                else:
+                    failed[numbers[future]] = f"{type(error).__name__}: {error}".splitlines()[0]
+                on_done(done)
+        except BaseException:
+            for future in numbers:
+                future.cancel()
+            raise
+    return dict(sorted(found.items())), tuple(FailedDraw(number, text) for number, text in sorted(failed.items()))
+
+
+@contextmanager
+def _processes(count: int) -> Iterator[Executor]:
+    """Processes that end with the block, at once where it is interrupted."""
+    before = set(multiprocessing.active_children())
+    pool = ProcessPoolExecutor(
+        count, mp_context=multiprocessing.get_context("spawn"), initializer=_leave_interrupts_to_parent
+    )
+    try:
+        yield pool
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for child in set(multiprocessing.active_children()) - before:
+            child.terminate()
+        raise
+    pool.shutdown()
+
+
+def _leave_interrupts_to_parent() -> None:
+    """Ctrl-C reaches all processes of a terminal; the first one ends the others."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
