@@ -184,7 +184,7 @@ def test_the_report_is_made_again_with_profiles_that_came_later(refined, tmp_pat
     points = [{"value": rate.value * factor, "drop": drop} for factor, drop in ((0.9, 4.0), (1.0, 0.0), (1.1, 4.1))]
     profile = {"experiment": "298K", "kind": "rate_constant", "name": "B->C", "unit": "1/s", "value": rate.value}
     profile |= {"points": points, "lower": 0.93 * rate.value, "upper": None, "remarks": []}
-    (directory / "profiles.json").write_text(json.dumps([profile]))
+    (directory / "profiles.json").write_text(json.dumps({"profiles": [profile]}))
     assert main(["report", str(directory)]) == 0
     assert "report.html written" in capsys.readouterr().out
     (row,) = Page((directory / "report.html").read_text()).body("profiles")
@@ -325,4 +325,15 @@ def test_help_imports_nothing_slow():
     code += "print([m for m in ('torch', 'torchref', 'gemmi', 'numpy', 'pydantic', 'rich') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-    assert set(VERBS) == {"refine", "check", "compare", "init", "simulate", "report", "plugins"}
+    assert set(VERBS) == {
+        "refine",
+        "check",
+        "compare",
+        "init",
+        "simulate",
+        "report",
+        "profile",
+        "bootstrap",
+        "starts",
+        "plugins",
+    }

@@ -278,14 +278,14 @@ def written(tmp_path, *, profile=None):
     write_sections_for_report(given.sections, tmp_path)
     write_tables(tmp_path, given.result)
     if profile is not None:
-        (tmp_path / "profiles.json").write_text(json.dumps([dataclasses.asdict(profile)]))
+        (tmp_path / "profiles.json").write_text(json.dumps({"profiles": [dataclasses.asdict(profile)]}))
     return given
 
 
 @pytest.mark.usefixtures("undrawn")
 def test_a_report_made_again_takes_in_what_came_later(tmp_path):
     given = written(tmp_path, profile=full()[1][0][0])
-    (tmp_path / "bootstrap.json").write_text(json.dumps([dataclasses.asdict(given.bootstrap[0])]))
+    (tmp_path / "bootstrap.json").write_text(json.dumps({"estimates": [dataclasses.asdict(given.bootstrap[0])]}))
     again = read_material(tmp_path)
     assert (again.profiles, again.bootstrap, again.sections) == (given.profiles, given.bootstrap, given.sections)
     assert report_html(again) == report_html(given)
