@@ -9,13 +9,12 @@ from typing import final
 import numpy as np
 from scipy.stats import norm, qmc
 
-from torchref_kinetic_plugin.analysis.unchanged import unchanged
 from torchref_kinetic_plugin.occupancies import occupancies_kinetics
 from torchref_kinetic_plugin.occupancies.drawing import drawn_levels
 from torchref_kinetic_plugin.occupancies.second_order import SecondOrderFit
 from torchref_kinetic_plugin.plugins.series import SeriesOccupancies
 from torchref_kinetic_plugin.refinement.estimates import Key, ProviderParameters
-from torchref_kinetic_plugin.refinement.experiment import ExperimentModel
+from torchref_kinetic_plugin.refinement.experiment import ExperimentModel, Nuisances
 from torchref_kinetic_plugin.refinement.kinetic_fit import fit_kinetics
 from torchref_kinetic_plugin.results import SAME_MINIMUM
 
@@ -35,21 +34,24 @@ class StartFit:
 
 
 def fit_from_start(
-    models: Sequence[ExperimentModel],
+    fitted: Sequence[ExperimentModel],
     provider: SeriesOccupancies,
     number: int,
     *,
     seed: int,
     refine_scale: bool = True,
 ) -> StartFit:
-    """A whole fit from one drawn start; nothing is changed.
+    """A whole fit from one drawn start, then judged by one likelihood.
+
+    The fit finds an error model of its own, and objectives of different error models do not compare. So it goes on,
+    for the few steps that this takes, with the error model of the refinement held.
 
     Parameters
     ----------
-    models : sequence of ExperimentModel
-        One for each experiment, as prepared.
+    fitted : sequence of ExperimentModel
+        One for each experiment, after the refinement's fit; they stay as they are.
     provider : SeriesOccupancies
-        As the refinement file has it.
+        As the refinement file has it; it is left where the fit ends.
     number : int
         Of the start; with the seed it decides where the fit begins, however many starts there are. 0 is the start
         that the provider has.
@@ -59,12 +61,20 @@ def fit_from_start(
         Whether scales are refined.
     """
     parameters = ProviderParameters(provider)
-    with unchanged(models, provider):
-        if number:
-            _draw(provider, number, seed)
-        start = parameters.values()
-        fit = fit_kinetics(models, provider, n_starts=1, refine_scale=refine_scale)
-        return StartFit(fit.iterations[-1].objective, fit.converged, start, parameters.values())
+    if number:
+        _draw(provider, number, seed)
+    start = parameters.values()
+    models = [
+        ExperimentModel(each.data, each.components, each.base_log_scale.cpu().numpy(), each.reference_occupancies)
+        for each in fitted
+    ]
+    free = fit_kinetics(models, provider, n_starts=1, refine_scale=refine_scale)
+    for model, judge in zip(models, fitted, strict=True):
+        errors = judge.nuisances.copy()
+        model.nuisances = Nuisances(model.nuisances.scale, errors.error, errors.inflation)
+        model.inflation_design = judge.inflation_design
+    held = fit_kinetics(models, provider, n_starts=1, refine_scale=refine_scale, refine_errors=False)
+    return StartFit(held.iterations[-1].objective, free.converged and held.converged, start, parameters.values())
 
 
 def _draw(provider: SeriesOccupancies, number: int, seed: int) -> None:

@@ -16,7 +16,7 @@ from torchref_kinetic_plugin.analysis.ranges import RefinedRanges
 from torchref_kinetic_plugin.analysis.tracing import TracedPoint, trace
 from torchref_kinetic_plugin.occupancies.second_order import SecondOrderFit
 from torchref_kinetic_plugin.plugins.series import SeriesOccupancies
-from torchref_kinetic_plugin.refinement.curvature import Curvature, full_curvature
+from torchref_kinetic_plugin.refinement.curvature import Curvature
 from torchref_kinetic_plugin.refinement.estimates import Key, ProviderParameters
 from torchref_kinetic_plugin.refinement.experiment import ExperimentModel, Floats, Nuisances
 from torchref_kinetic_plugin.refinement.fit_state import FitState
@@ -74,15 +74,18 @@ class BestFit:
         self.parameters = ProviderParameters(provider)
         self.vector = SecondOrderFit(list(provider.modules_by_experiment), [])
         self.gained, self._moves = 0.0, 0
-        self._curvatures: list[Curvature] | None = None
+        self._curvatures: Sequence[Curvature] | None = None
         self._settle()
 
     def _settle(self) -> None:
         fit = self.fit(self.provider)
+        iterate(fit)
+        # Products of scores may leave a gain that they do not see.
+        fit.take_curvature()
         self.converged = iterate(fit)[0]
         self.objective, self.raw = fit.objective, self.vector.get()
         self.nuisances = [model.nuisances.copy() for model in self.models]
-        self._curvatures = [full_curvature(m, v.detach()) for m, v in zip(self.models, self.provider(), strict=True)]
+        self._curvatures = fit.curvatures
         self.covariance = estimate_uncertainty(self.models, self.provider).covariance
         self.ranges = RefinedRanges(self.provider)
 

@@ -27,6 +27,7 @@ def panels(count: int) -> tuple[Figure, list[Axes]]:
         axis.set_visible(False)
     for axis in grid[:count]:
         axis.tick_params(labelsize=8)
+        axis.locator_params(axis="x", nbins=5)
     return figure, list(grid[:count])
 
 

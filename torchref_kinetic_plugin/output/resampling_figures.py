@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from torchref_kinetic_plugin.output.panels import label_of, panels
+from torchref_kinetic_plugin.output.panels import label_of, panels, spans_decades
 from torchref_kinetic_plugin.plotting.style import GREY, colour, marker, new_figure, plain
-from torchref_kinetic_plugin.results import SIGNED_KINDS, BootstrapEstimate, BootstrapReport, Estimate, StartReport
+from torchref_kinetic_plugin.results import BootstrapEstimate, BootstrapReport, Estimate, StartReport
 
 #: Least objective above the best that the logarithmic axis of a waterfall shows.
 _LEAST = 1e-4
@@ -71,8 +71,8 @@ def waterfall_figure(report: StartReport) -> Figure:
     axes[0].legend(frameon=False, fontsize=8)
     axes[0].set_title(plain(f"{report.title}: {len(report.outcomes)} starts"))
     several = len({each.experiment for each in report.parameters}) > 1
-    for axis, each in zip(axes[1:], report.parameters, strict=True):
-        if each.kind not in SIGNED_KINDS and each.unit.startswith("1/"):
+    for place, (axis, each) in enumerate(zip(axes[1:], report.parameters, strict=True)):
+        if spans_decades(np.array([outcome.values[place] for outcome in report.outcomes])):
             axis.set_yscale("log")
         text = label_of(each.experiment, each.kind, each.name, each.unit, several=several)
         axis.set_ylabel(text.replace(" (", "\n("), fontsize=7)

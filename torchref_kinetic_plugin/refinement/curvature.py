@@ -17,6 +17,8 @@ from torch import Tensor
 
 from torchref_kinetic_plugin.refinement.experiment import ExperimentModel, Floats
 
+#: Datasets of an experiment up to which the whole curvature is worth its evaluations.
+MOST_DATASETS = 24
 #: Step of a difference, in ln k and in parts of a structure factor: small beside what a measurement says, large
 #: beside rounding.
 _STEP = 3e-3

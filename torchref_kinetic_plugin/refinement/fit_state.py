@@ -13,7 +13,7 @@ import torch
 from torchref_kinetic_plugin.errors import ScalingError
 from torchref_kinetic_plugin.occupancies.second_order import SecondOrderFit
 from torchref_kinetic_plugin.refinement.amplitude_form import amplitude_form
-from torchref_kinetic_plugin.refinement.curvature import Curvature
+from torchref_kinetic_plugin.refinement.curvature import MOST_DATASETS, Curvature, full_curvature
 from torchref_kinetic_plugin.refinement.error_model import SMALL_CHANGE, settle_error_model
 from torchref_kinetic_plugin.refinement.experiment import Evaluation, ExperimentModel, Floats
 from torchref_kinetic_plugin.refinement.joint_variables import Occupancies
@@ -84,7 +84,8 @@ class FitState:
         self.refine_provider = refine_provider
         self.refine_scale = refine_scale
         self.refine_errors = refine_errors
-        self._curvatures = curvatures
+        self.curvatures = curvatures
+        self._taken = False
         self.evaluations: list[Evaluation] = []
         self._curvature = 1.0
         self._last_gain = math.inf
@@ -117,8 +118,18 @@ class FitState:
 
     @property
     def trusts_curvature(self) -> bool:
-        """Whether steps are as long as the quadratic forms suggest."""
-        return self._curvature == 1.0
+        """Whether steps are as long as the quadratic forms suggest, and these are of products of scores."""
+        return self._curvature == 1.0 and not self._taken
+
+    @torch.no_grad()
+    def take_curvature(self) -> None:
+        """Let the curvature itself, as it is here, stand in for products of scores, unless that costs too much."""
+        if max(len(model.data.datasets) for model in self.models) > MOST_DATASETS:
+            return
+        found = [full_curvature(model, each) for model, each in zip(self.models, self.provider(), strict=True)]
+        if all(np.linalg.eigvalsh(each.scales)[0] > 0.0 for each in found):
+            self.curvatures, self._taken, self._curvature = found, True, 1.0
+            self._forget_steps()
 
     @torch.no_grad()
     def _evaluate(self) -> list[Evaluation]:
@@ -234,6 +245,9 @@ class FitState:
         self._move_scales(scales, moves, 0.0)
         self.evaluations = before
         self._curvature = 1.0
+        if self._taken:
+            # It was that of another place.
+            self.curvatures, self._taken = None, False
         return MAX_HALVINGS + 1
 
     def _forget_steps(self) -> None:
@@ -251,8 +265,8 @@ class FitState:
         if self._last:
             self._steps.append([(x - y, g - f) for (x, f), (y, g) in zip(here, self._last, strict=True)])
         self._last = here
-        if self._curvatures is not None:
-            forms = [form.with_information(known) for form, known in zip(forms, self._curvatures, strict=True)]
+        if self.curvatures is not None:
+            forms = [form.with_information(known) for form, known in zip(forms, self.curvatures, strict=True)]
         forms = [form.with_curvature(self._curvature) for form in forms]
         for steps in self._steps[-_REMEMBERED:]:
             forms = [form.corrected(*step) for form, step in zip(forms, steps, strict=True)]

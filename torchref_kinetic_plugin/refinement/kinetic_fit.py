@@ -19,6 +19,8 @@ _MAX_ITERATIONS = 60
 #: Log-likelihood still to be gained below which the fit has converged.
 _TOLERANCE = 0.01
 _ROUNDING_GAIN = 0.1
+#: Steps after which a fit that still goes on takes the curvature itself.
+_SLOW = 8
 #: Costs that differ by less are the same minimum.
 _SAME_COST = 0.1
 
@@ -177,9 +179,11 @@ def iterate(
     costs: tuple[float, ...] = ()
     before = 0.0
     for number in range(1, _MAX_ITERATIONS + 1):
+        if number % _SLOW == 0:
+            fit.take_curvature()
         proposal = fit.proposal(n_starts if number == 1 else 1, seed)
-        gain, costs = proposal.gain, costs or proposal.costs
         trusted = fit.trusts_curvature
+        gain, costs = proposal.gain, costs or proposal.costs
         halvings = fit.step(proposal)
         report(number, gain, halvings)
         moved = fit.settle_errors()

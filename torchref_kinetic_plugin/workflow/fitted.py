@@ -62,16 +62,12 @@ class AnalysedRefinement:
         """Digests of all files, as one text; it changes with any of them."""
         return " ".join(sha256(path) for path in self.files)
 
-    def prepared(self, announce: Announce = lambda _: None) -> Refinement:
-        """Occupancies, structure factors and scales, before the fit."""
-        return prepare(self.loaded, on_progress=lambda progress: announce(progress.stage))
-
     def fitted(self, announce: Announce = lambda _: None) -> Refinement:
-        """The same after the fit that a refinement makes, with standard errors."""
+        """The refinement after the fit that `refine` makes, with standard errors."""
         from torchref_kinetic_plugin.refinement.kinetic_fit import fit_kinetics
         from torchref_kinetic_plugin.refinement.uncertainty import estimate_uncertainty
 
-        run = self.prepared(announce)
+        run = prepare(self.loaded, on_progress=lambda progress: announce(progress.stage))
         settings = self.loaded.file.refinement
         announce("fit")
         fit = fit_kinetics(

@@ -88,7 +88,7 @@ class _Start(Job):
 
         return fit_from_start(
             run.models,
-            run.provider,
+            run.loaded.build_provider(),
             self.number,
             seed=self.seed,
             refine_scale="scale" in run.loaded.file.refinement.refine,
@@ -152,7 +152,7 @@ def bootstrap(
     analysed = load_for_analysis(
         path, output=output, plugins=PluginManager(builtin_only=builtin_only), overrides=overrides, announce=announce
     )
-    shared = _shared(analysed, path, overrides, builtin_only=builtin_only, fitted=True)
+    shared = _shared(analysed, path, overrides, builtin_only=builtin_only)
     seed = analysed.loaded.file.refinement.seed
     analysed.directory.mkdir(parents=True, exist_ok=True)
     with lock(analysed.directory):
@@ -216,7 +216,7 @@ def starts(
     analysed = load_for_analysis(
         path, output=output, plugins=PluginManager(builtin_only=builtin_only), overrides=overrides, announce=announce
     )
-    shared = _shared(analysed, path, overrides, builtin_only=builtin_only, fitted=False)
+    shared = _shared(analysed, path, overrides, builtin_only=builtin_only)
     seed = analysed.loaded.file.refinement.seed
     analysed.directory.mkdir(parents=True, exist_ok=True)
     with lock(analysed.directory):
@@ -258,14 +258,12 @@ def _shared(
     overrides: Mapping[str, Any] | None,
     *,
     builtin_only: bool,
-    fitted: bool,
 ) -> SharedRefinement:
     return SharedRefinement(
         str(Path(path).resolve()),
         str(analysed.directory.resolve()),
         json.dumps(dict(overrides or {}), sort_keys=True),
         builtin_only,
-        fitted,
         analysed.fingerprint(),
     )
 

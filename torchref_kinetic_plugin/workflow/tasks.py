@@ -1,7 +1,7 @@
-"""Many independent computations on one refinement, by any executor: prepared once in each process, then draw by draw.
+"""Many independent computations on one refinement, by any executor: fitted once in each process, then draw by draw.
 
 Only `submit` of the executor is used, and futures; jobs and outcomes are plain values. What a job gives depends on the
-job alone, to the bit: every process prepares and computes with one thread, and a draw's random numbers come from its
+job alone, to the bit: every process fits and computes with one thread, and a draw's random numbers come from its
 own number.
 """
 
@@ -34,7 +34,7 @@ _TURN = threading.Lock()
 @final
 @dataclass(frozen=True)
 class SharedRefinement:
-    """What all jobs of a run share, as text, so that another process can prepare it.
+    """What all jobs of a run share, as text, so that another process can fit it too.
 
     Attributes
     ----------
@@ -46,8 +46,6 @@ class SharedRefinement:
         Keys that stand in for those of the file, as JSON.
     builtin_only : bool
         Whether installed plugins are left out.
-    fitted : bool
-        Whether the fit is wanted, or the preparation alone.
     fingerprint : str
         Of all files; another one is another refinement.
     """
@@ -56,7 +54,6 @@ class SharedRefinement:
     output: str
     overrides: str
     builtin_only: bool
-    fitted: bool
     fingerprint: str
 
 
@@ -80,15 +77,15 @@ class Job(abc.ABC):
 
 
 def run_job(job: Job) -> Any:
-    """Prepare the refinement, unless this process has it, and compute a job."""
+    """Fit the refinement, unless this process has it, and compute a job."""
     from torchref_kinetic_plugin.threads import one_thread
 
     with _TURN, one_thread():
-        return job.compute(_prepared(job.shared))
+        return job.compute(_fitted(job.shared))
 
 
 @functools.lru_cache(maxsize=1)
-def _prepared(shared: SharedRefinement) -> Refinement:
+def _fitted(shared: SharedRefinement) -> Refinement:
     from torchref_kinetic_plugin.workflow.fitted import load_for_analysis
 
     analysed = load_for_analysis(
@@ -97,7 +94,7 @@ def _prepared(shared: SharedRefinement) -> Refinement:
         plugins=PluginManager(builtin_only=shared.builtin_only),
         overrides=json.loads(shared.overrides),
     )
-    return analysed.fitted() if shared.fitted else analysed.prepared()
+    return analysed.fitted()
 
 
 def run_jobs(
