@@ -89,7 +89,7 @@ def build_parser() -> argparse.ArgumentParser:
         help='flow chart beside that of the one file, e.g. "A->B,B->A"; repeatable',
     )
     made["compare"].add_argument("-o", "--output", metavar="DIR", help="where comparison.csv and .json are written")
-    for name in ("refine", "check", "compare"):
+    for name in ("refine", "check", "compare", *analyses):
         made[name].add_argument("--d-min", type=float, metavar="A", help="high-resolution limit in place of the file's")
     for name in ("refine", "check", "compare", "plugins", *analyses):
         made[name].add_argument("--no-plugins", action="store_true", help="built-in plugins only")
