@@ -43,9 +43,11 @@ _LEGENDRE_NODES = 24
 _CENTRIC_NODES = 40
 _WIDTHS = 7.0
 #: Total amplitude over its error above which, and differences of structure factors to the first, r.m.s. in units of the
-#: amplitude, below which datasets are alike: there is one maximum, far from zero.
+#: amplitude, below which datasets are alike: there is one maximum, far from zero. Where differences are too many errors
+#: of the amplitude large, the most likely radius changes with the angle by more than a parabola knows.
 _STRONG = 12.0
 _ALIKE = 0.1
+_MANY_ERRORS = 20.0
 #: Numbers of one array of a block of reflections: bounds memory.
 _BLOCK_NUMBERS = 600_000
 
@@ -84,7 +86,8 @@ class _LogIntegral(torch.autograd.Function):
         slopes = sums.new_empty(12, len(reference))
         typical, information = _typical_radius(sums)
         strong = typical * torch.sqrt(information) > _STRONG
-        alike = strong & (sums[_XX] + sums[_YY] < _ALIKE**2 * typical**2 * sums[_W]) & ~centric
+        largest = sums[_W] * torch.minimum(_ALIKE**2 * typical**2, _MANY_ERRORS**2 / information.clamp(min=1e-300))
+        alike = strong & (sums[_XX] + sums[_YY] < largest) & ~centric
 
         def integrate(chosen: Tensor, n_search: int, n_angles: int, alike: bool) -> None:
             nodes = n_angles * (_HERMITE_NODES if alike else _LEGENDRE_NODES)

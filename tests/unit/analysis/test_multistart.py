@@ -1,0 +1,56 @@
+"""Starts by their number, fits that end in one place, minima told apart."""
+
+import numpy as np
+import pytest
+
+from tests.unit.refinement.small_series import TIMES, TRUE, five_times_off, provider, series
+from torchref_kinetic_plugin.analysis.multistart import fit_from_start, minima_of
+from torchref_kinetic_plugin.refinement.kinetic_fit import fit_kinetics
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    model = series(noise=0.06, d_min=4.5)
+    fit_kinetics([model], provider(), n_starts=1)
+    return model
+
+
+@pytest.fixture(scope="module")
+def fits(fitted):
+    return [fit_from_start([fitted], five_times_off(), number, seed=1) for number in range(4)]
+
+
+def test_all_starts_end_in_one_minimum(fits):
+    assert all(fit.converged for fit in fits)
+    objectives = sorted(fit.objective for fit in fits)
+    assert objectives[-1] - objectives[0] < 0.1
+    for fit in fits:
+        for (_, kind, name), value in fit.values.items():
+            if (kind, name) in {("rate_constant", "B->C"), ("rate_constant", "C->A"), ("efficiency", "A->B")}:
+                assert value == pytest.approx(TRUE[name], rel=0.25)
+
+
+def test_the_first_start_is_that_of_the_file_and_the_others_are_drawn_where_delays_can_see(fits):
+    rates = [
+        [fit.start["298K", "rate_constant", name] for name in ("B->C", "C->A")]
+        + [fit.start["298K", "efficiency", "A->B"]]
+        for fit in fits
+    ]
+    np.testing.assert_allclose(rates[0], [4e5, 2.5e5, 0.5], rtol=1e-9)
+    drawn = np.array(rates[1:])
+    assert len(np.unique(drawn)) == drawn.size
+    assert (drawn[:, :2] >= 1.0 / TIMES[-1]).all()
+    assert (drawn[:, :2] <= 1.0 / TIMES[0]).all()
+    assert ((drawn[:, 2] > 0.0) & (drawn[:, 2] < 1.0)).all()
+
+
+def test_a_start_is_what_its_number_says(fitted, fits):
+    nuisances = fitted.nuisances
+    again = fit_from_start([fitted], five_times_off(), 2, seed=1)
+    assert again == fits[2]
+    assert fitted.nuisances is nuisances
+    assert fit_from_start([fitted], five_times_off(), 2, seed=3).start != again.start
+
+
+def test_minima_are_told_apart_by_a_tenth():
+    assert minima_of([-5.0, -4.97, -4.91, -4.89, -4.5, -4.41]) == [1, 1, 1, 2, 3, 3]
