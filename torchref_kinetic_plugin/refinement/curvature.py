@@ -54,21 +54,20 @@ def full_curvature(model: ExperimentModel, occupancies: Tensor) -> Curvature:
     """Curvature in occupancies (K, N) and in the scales' coefficients; 6 T evaluations."""
     differences = _Differences(model, occupancies)
     design, parts = differences.design, torch.view_as_real(differences.components)
-    scales, coupling, own = [], [], []
+    k, n, first = len(parts), model.n_timepoints, model.data.n_fixed
+    scales, coupling = [], []
     for dataset in range(len(model.data.datasets)):
         by_mixture, by_scale = differences.by_scale(dataset)
         scales.append(torch.einsum("un,ni,nj->iuj", by_scale, design, design).flatten(1))
         # (K, N) occupancies against this dataset's coefficients.
         coupling.append(torch.einsum("una,kna,ni->kui", by_mixture, parts, design).flatten(0, 1))
-    for dataset in range(model.data.n_fixed, len(model.data.datasets)):
-        real, imaginary = differences.by_mixture(dataset, 1.0), differences.by_mixture(dataset, 1.0j)
-        both = torch.stack([real, imaginary], dim=-1)
-        own.append(torch.einsum("unab,kna,lnb->kul", both, parts, parts))
-    # Each is of all occupancies (k, u) against those of one dataset (l).
-    occupancies_block = torch.stack(own, dim=-1).flatten(2).flatten(0, 1)
-    return Curvature(
-        _symmetric(occupancies_block), torch.cat(coupling, dim=1).cpu().numpy(), _symmetric(torch.cat(scales))
-    )
+    # All occupancies against those of one dataset at a time.
+    own = design.new_zeros(k, n, k, n)
+    for timepoint in range(n):
+        along = [differences.by_mixture(first + timepoint, direction) for direction in (1.0, 1.0j)]
+        own[..., timepoint] = torch.einsum("unab,kna,lnb->kul", torch.stack(along, dim=-1), parts, parts)
+    mixed = torch.cat(coupling, dim=1).cpu().numpy()
+    return Curvature(_symmetric(own.flatten(2).flatten(0, 1)), mixed, _symmetric(torch.cat(scales)))
 
 
 def _symmetric(whole: Tensor) -> Floats:

@@ -193,12 +193,16 @@ class FitState:
         self._settle_nuisances()
         self.begin()
         if not self.refine_errors:
-            # One likelihood: the steps of the fit move the scales with all else.
             return
         for _ in range(_SCALE_ROUNDS):
             if self.refine_scale:
+                before, start = [model.nuisances.scale for model in self.models], self.objective
                 moves = self._scale_steps(self._forms())
-                self._move_scales([model.nuisances.scale for model in self.models], moves, 1.0)
+                self._move_scales(before, moves, 1.0)
+                self.evaluations = self._evaluate()
+                if not self.objective <= start:
+                    # What the form promised was too far away; the steps of the fit are shortened where need be.
+                    self._move_scales(before, moves, 0.0)
             self._refresh_designs()
             if self.settle_errors() < SMALL_CHANGE:
                 self.evaluations = self._evaluate()
@@ -246,7 +250,6 @@ class FitState:
         self.evaluations = before
         self._curvature = 1.0
         if self._taken:
-            # It was that of another place.
             self.curvatures, self._taken = None, False
         return MAX_HALVINGS + 1
 

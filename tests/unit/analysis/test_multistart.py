@@ -1,4 +1,4 @@
-"""Starts by their number, fits that end in one place, minima told apart."""
+"""Starts by their number, where fits from them end, minima told apart."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from torchref_kinetic_plugin.refinement.kinetic_fit import fit_kinetics
 
 @pytest.fixture(scope="module")
 def fitted():
-    model = series(noise=0.06, d_min=4.5)
+    model = series(noise=0.06, d_min=4.0)
     fit_kinetics([model], provider(), n_starts=1)
     return model
 
@@ -20,14 +20,19 @@ def fits(fitted):
     return [fit_from_start([fitted], five_times_off(), number, seed=1) for number in range(4)]
 
 
-def test_all_starts_end_in_one_minimum(fits):
+def test_starts_end_in_one_minimum_but_that_where_a_state_is_never_seen(fits):
+    """The third start has C decay ten times before the first delay: there its rate runs to infinity."""
     assert all(fit.converged for fit in fits)
-    objectives = sorted(fit.objective for fit in fits)
-    assert objectives[-1] - objectives[0] < 0.1
-    for fit in fits:
-        for (_, kind, name), value in fit.values.items():
-            if (kind, name) in {("rate_constant", "B->C"), ("rate_constant", "C->A"), ("efficiency", "A->B")}:
-                assert value == pytest.approx(TRUE[name], rel=0.25)
+    blind = fits[2]
+    assert blind.start["298K", "rate_constant", "C->A"] > 5e7
+    assert blind.values["298K", "rate_constant", "C->A"] > 1e9
+    others = [fits[number] for number in (0, 1, 3)]
+    objectives = [fit.objective for fit in others]
+    assert max(objectives) - min(objectives) < 0.05
+    assert blind.objective > max(objectives) + 100.0
+    for fit in others:
+        for kind, name in (("rate_constant", "B->C"), ("rate_constant", "C->A"), ("efficiency", "A->B")):
+            assert fit.values["298K", kind, name] == pytest.approx(TRUE[name], rel=0.1)
 
 
 def test_the_first_start_is_that_of_the_file_and_the_others_are_drawn_where_delays_can_see(fits):
