@@ -19,7 +19,7 @@ N_DRAWS = 10
 
 @pytest.fixture(scope="module")
 def fitted():
-    model, occupancies = series(noise=0.06, d_min=4.5), provider()
+    model, occupancies = series(noise=0.06, d_min=3.7), provider()
     parameters = ProviderParameters(occupancies)
     fit_kinetics([model], occupancies, n_starts=1)
     best = parameters.estimates(estimate_uncertainty([model], occupancies), parameters.values())

@@ -8,12 +8,12 @@ from types import SimpleNamespace
 import pytest
 
 from torchref_kinetic_plugin.output import tables
-from torchref_kinetic_plugin.results import Estimate
+from torchref_kinetic_plugin.results import Estimate, Validation
 
 
 def rates_of(tmp_path, *estimates):
     """Rows of ``rates.csv`` of a result with these parameters only."""
-    result = SimpleNamespace(parameters=estimates, occupancies=(), statistics=(), to_json=dict)
+    result = SimpleNamespace(parameters=estimates, occupancies=(), statistics=(), validation=Validation(), to_json=dict)
     tables.write_tables(tmp_path, result)
     return list(csv.DictReader(io.StringIO((tmp_path / "rates.csv").read_text())))
 

@@ -12,7 +12,7 @@ from torchref_kinetic_plugin.refinement.uncertainty import Uncertainty, estimate
 
 
 def uncertainty(names, covariance):
-    return Uncertainty(names, covariance, (), from_curvature=True)
+    return Uncertainty(names, covariance, (), from_curvature=True, information=np.linalg.pinv(covariance))
 
 
 def test_curves_pass_through_the_occupancies_with_their_intervals():
