@@ -80,14 +80,18 @@ def _sandwich(
     seed: int,
 ) -> Floats:
     """Standard errors (m,) of what depends on the raw parameters by slopes (m, n_refined)."""
-    information = uncertainty.information
+    information = uncertainty.held_information
     if scatter is None:
         found = scatter_of_scores(models, provider, seed=seed)
         scatter = found.products
         information = information if uncertainty.from_curvature else found.information
     half, _ = half_inverse(information)
     ways = slopes @ half.T @ half
-    return np.asarray(np.sqrt(np.einsum("ij,jk,ik->i", ways, scatter, ways).clip(min=0.0)))
+    variance = np.einsum("ij,jk,ik->i", ways, scatter, ways).clip(min=0.0)
+    if uncertainty.by_error_model is not None:
+        # Free reflections scatter on their own.
+        variance = variance + np.einsum("ij,jk,ik->i", slopes, uncertainty.by_error_model, slopes)
+    return np.asarray(np.sqrt(variance))
 
 
 def correlation_remarks(found: Correlations) -> list[str]:

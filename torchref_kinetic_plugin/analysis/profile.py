@@ -1,9 +1,10 @@
 """Profile likelihoods: how far a parameter can go while all others follow.
 
 The likelihood is that of the standard errors: error model as at the best fit, scales and all else refined anew at every
-point. Where it is normal a profile is a parabola and its interval that of the covariance; where it is not, the interval
-has ends of its own, or none (Venzon & Moolgavkar, Applied Statistics 37, 87-94, 1988; Raue et al., Bioinformatics 25,
-1923-1929, 2009, on profiles that stay flat).
+point. What the error model itself leaves open widens a profile as it widens the covariance: its fall is multiplied by
+the share of the variance that remains with the error model held. Where the likelihood is normal a profile is a parabola
+and its interval that of the covariance; where it is not, the interval has ends of its own, or none (Venzon &
+Moolgavkar, Applied Statistics 37, 87-94, 1988; Raue et al., Bioinformatics 25, 1923-1929, 2009, on flat profiles).
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ class BestFit:
         self.objective, self.raw = fit.objective, self.vector.get()
         self.nuisances = [model.nuisances.copy() for model in self.models]
         self._curvatures = fit.curvatures
-        self.covariance = estimate_uncertainty(self.models, self.provider).covariance
+        self.uncertainty = estimate_uncertainty(self.models, self.provider)
         self.ranges = RefinedRanges(self.provider)
 
     def fit(self, occupancies: SeriesOccupancies | HeldOccupancies) -> FitState:
@@ -170,10 +170,15 @@ class Walk:
         self._occupancies = HeldOccupancies(best.provider, self._spring)
         self._origin = self._spring.place().item()
         error, self._direction = math.inf, along / (along @ along)
-        if np.isfinite(best.covariance[np.ix_(self._held, self._held)]).all():
-            covariance = np.where(np.isfinite(best.covariance), best.covariance, 0.0)
-            variance = float(along @ covariance @ along)
-            error, self._direction = math.sqrt(variance), covariance @ along / variance
+        whole, self._share = best.uncertainty.covariance, 1.0
+        if np.isfinite(whole[np.ix_(self._held, self._held)]).all():
+            covariance = np.where(np.isfinite(whole), whole, 0.0)
+            by_error_model = best.uncertainty.by_error_model
+            conditional = covariance if by_error_model is None else covariance - by_error_model
+            variance, total = float(along @ conditional @ along), float(along @ covariance @ along)
+            error, self._direction = math.sqrt(total), conditional @ along / variance
+            # Of the variance, what remains with the error model held: the fall is that much smaller.
+            self._share = variance / total
         self._error = min(error, _LARGEST_ERROR)
         self._spring.stiffness = _STIFFNESS / self._error**2
         self._met: dict[str, float] = {}
@@ -218,7 +223,7 @@ class Walk:
             fit.begin()
             converged = iterate(fit)[0]
         raw, place = best.vector.get(), spring.place().item()
-        drop = fit.objective - spring.energy().item() - best.objective
+        drop = self._share * (fit.objective - spring.energy().item() - best.objective)
         ends = best.ranges.reached(raw, best.raw, self._held)
         point = TracedPoint(place - self._origin, drop, self._coordinate.value(place), converged)
         return point, _Refit(raw, [model.nuisances.copy() for model in best.models], ends)

@@ -8,6 +8,7 @@ reflections at once shows a row of the curvature of each reflection: two evaluat
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import final
 
@@ -70,6 +71,23 @@ def full_curvature(model: ExperimentModel, occupancies: Tensor) -> Curvature:
     return Curvature(_symmetric(own.flatten(2).flatten(0, 1)), mixed, _symmetric(torch.cat(scales)))
 
 
+@torch.no_grad()
+def error_coupling(model: ExperimentModel, occupancies: Tensor) -> tuple[Floats, Floats]:
+    """Curvature of occupancies (K N, m), and of scales (T p, m), with the m = q + 3 T coefficients of the error model.
+
+    The q of the common error's variance come first, then three of each dataset's inflation; 2 T + 2 evaluations.
+    """
+    differences = _Differences(model, occupancies)
+    design, parts = differences.design, torch.view_as_real(differences.components)
+    by_occupancies, by_scales = [], []
+    for number in range(-1, len(model.data.datasets)):
+        by_mixture, by_scale = differences.by_error(number)
+        own = differences.error_design if number < 0 else differences.inflation_design[number]
+        by_occupancies.append(torch.einsum("una,kna,nj->kuj", by_mixture, parts, own).flatten(0, 1))
+        by_scales.append(torch.einsum("un,ni,nj->uij", by_scale, design, own).flatten(0, 1))
+    return torch.cat(by_occupancies, dim=1).cpu().numpy(), torch.cat(by_scales, dim=1).cpu().numpy()
+
+
 def _symmetric(whole: Tensor) -> Floats:
     matrix = whole.cpu().numpy()
     return np.asarray(0.5 * (matrix + matrix.T))
@@ -87,6 +105,8 @@ class _Differences:
         self._inflation = model.log_inflation()
         self._length = _STEP * self._mixture.abs().square().mean().sqrt()
         self.design, self.components = model.scale_design[self._work], model.components[:, self._work]
+        self.error_design = model.error_design[self._work]
+        self.inflation_design = model.inflation_design[:, self._work]
 
     def by_scale(self, dataset: int) -> tuple[Tensor, Tensor]:
         """Curvature (N, n, 2) of mixtures with, and (T, n) of ln k with, ln k of a dataset."""
@@ -107,6 +127,26 @@ class _Differences:
             found.append(self._scores(moved, self._log_scale)[0])
         return (found[0] - found[1]) / (2.0 * self._length)
 
-    def _scores(self, mixture: Tensor, log_scale: Tensor) -> tuple[Tensor, Tensor]:
-        scores = self._model.likelihood.scores(mixture, self._variance, log_scale, self._inflation)
+    def by_error(self, number: int) -> tuple[Tensor, Tensor]:
+        """Curvature of mixtures (N, n, 2) and ln k (T, n) with a dataset's ln inflation; with -1, with ln variance."""
+        found = []
+        for step in (-_STEP, _STEP):
+            variance, inflation = self._variance, self._inflation.clone()
+            if number < 0:
+                variance = variance * math.exp(step)
+            else:
+                inflation[number] += step
+            found.append(self._scores(self._mixture, self._log_scale, variance, inflation))
+        (mixture, scale), (mixture_ahead, scale_ahead) = found
+        return (mixture - mixture_ahead) / (2.0 * _STEP), (scale - scale_ahead) / (2.0 * _STEP)
+
+    def _scores(
+        self, mixture: Tensor, log_scale: Tensor, variance: Tensor | None = None, inflation: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        scores = self._model.likelihood.scores(
+            mixture,
+            self._variance if variance is None else variance,
+            log_scale,
+            self._inflation if inflation is None else inflation,
+        )
         return torch.view_as_real(scores.mixture[self._first :, self._work]), scores.log_scale[:, self._work]

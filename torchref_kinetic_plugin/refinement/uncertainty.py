@@ -11,7 +11,8 @@ import torch
 
 from torchref_kinetic_plugin.occupancies.second_order import SecondOrderFit, covariance_of
 from torchref_kinetic_plugin.plugins.series import SeriesOccupancies
-from torchref_kinetic_plugin.refinement.curvature import scale_curvature
+from torchref_kinetic_plugin.refinement.curvature import error_coupling, scale_curvature
+from torchref_kinetic_plugin.refinement.error_model import error_model_covariance
 from torchref_kinetic_plugin.refinement.experiment import ExperimentModel, Floats
 from torchref_kinetic_plugin.refinement.quadratic import QuadraticForm, pseudo_inverse, score_rows
 from torchref_kinetic_plugin.threads import one_thread
@@ -38,13 +39,16 @@ class Uncertainty:
         Raw parameters that were refined, in the order of the covariance.
     covariance : ndarray
         (n_refined, n_refined) of the raw parameters; infinite variances where nothing is determined. Scales are
-        marginalized, the error model is taken as known.
+        marginalized.
     occupancies : tuple of ndarray
         (K, N) standard errors of the occupancies of each experiment, to first order.
     from_curvature : bool
         Whether the curvature itself was used, or the products of scores in its place.
     information : ndarray
         (n_refined, n_refined), of which the covariance is the inverse where there is one.
+    by_error_model : ndarray
+        (n_refined, n_refined), the part of the covariance that comes from the error model, which is itself known from
+        the free reflections only; None where it is not computed.
     """
 
     names: tuple[str, ...]
@@ -52,6 +56,14 @@ class Uncertainty:
     occupancies: tuple[Floats, ...]
     from_curvature: bool
     information: Floats
+    by_error_model: Floats | None = None
+
+    @property
+    def held_information(self) -> Floats:
+        """(n_refined, n_refined), the information with the error model taken as known."""
+        if self.by_error_model is None:
+            return self.information
+        return np.asarray(np.linalg.inv(self.covariance - self.by_error_model))
 
 
 @one_thread()
@@ -61,7 +73,9 @@ def estimate_uncertainty(
     """Covariance at the present parameters, which should be those of the best fit.
 
     The inverse of the second derivatives of the objective, with the scales' coefficients eliminated: differences of
-    exact gradients for up to 12 parameters, else the products of scores, equal to them in expectation.
+    exact gradients for up to 12 parameters, else the products of scores, equal to them in expectation. To that comes
+    what the error model leaves open, which other reflections determine: with the slopes J of the best parameters in its
+    coefficients, and their covariance S, J S J' (Murphy & Topel, J. Bus. Econ. Stat. 3, 370-379, 1985).
 
     Parameters
     ----------
@@ -81,18 +95,23 @@ def estimate_uncertainty(
     taken = np.zeros((size, size)) if lost is None else lost
     hessian = curvature.from_scores() - taken
     covariance = covariance_of(hessian, _NO_INFORMATION)
-    exact, differenced = hessian, False
+    exact, differenced, by_error_model = hessian, False, None
     if size <= _MOST_DIFFERENCED and np.isfinite(covariance).all():
-        exact = curvature.from_differences(np.sqrt(np.diag(covariance))) - taken
+        whole, turns = curvature.from_differences(np.sqrt(np.diag(covariance)))
+        exact = whole - taken
         # At the very end of a range the curvature may be no maximum's; the products of scores always are.
         if np.linalg.eigvalsh(exact)[0] > 0.0:
             covariance, differenced = covariance_of(exact, _NO_INFORMATION), True
     information = exact if differenced else hessian
+    if differenced and np.isfinite(covariance).all():
+        by_error_model = covariance @ turns @ covariance
+        covariance = covariance + by_error_model
+        information = np.asarray(np.linalg.inv(covariance))
     spread = tuple(
         standard_errors(slopes.numpy(), information).reshape(tuple(value.shape))
         for value, slopes in curvature.fit.jacobians()
     )
-    return Uncertainty(tuple(curvature.fit.parameters), covariance, spread, differenced, information)
+    return Uncertainty(tuple(curvature.fit.parameters), covariance, spread, differenced, information, by_error_model)
 
 
 def standard_errors(slopes: Floats, information: Floats) -> Floats:
@@ -137,8 +156,11 @@ class _Curvature:
         """(n, n), from the products of scores."""
         return self.fit.terms(self.fit.get())[2]
 
-    def from_differences(self, errors: Floats) -> Floats:
-        """(n, n), from differences of gradients over steps in proportion to the standard errors (n,)."""
+    def from_differences(self, errors: Floats) -> tuple[Floats, Floats]:
+        """Curvature (n, n) over steps in proportion to the standard errors (n,), and the variance of the gradient.
+
+        The latter (n, n) is what the uncertainty of the error model makes of it. Scales are eliminated in both.
+        """
         here = self.fit.get()
         columns, couplings = [], []
         for number, error in enumerate(errors):
@@ -150,12 +172,15 @@ class _Curvature:
             columns.append((gradient_ahead - gradient_behind) / (2.0 * step))
             couplings.append([(a - b) / (2.0 * step) for a, b in zip(scales_ahead, scales_behind, strict=True)])
         self.fit.set(here)
-        hessian = np.stack(columns, axis=1)
-        for place, (model, values) in enumerate(zip(self.models, self.provider(), strict=True)):
+        hessian, turns = np.stack(columns, axis=1), np.zeros((len(here), len(here)))
+        for place, (model, (values, slopes)) in enumerate(zip(self.models, self.fit.jacobians(), strict=True)):
             coupling = np.stack([each[place] for each in couplings], axis=1)
-            scales = scale_curvature(model, values.detach())
-            hessian = hessian - coupling.T @ pseudo_inverse(scales) @ coupling
-        return np.asarray(0.5 * (hessian + hessian.T))
+            through = coupling.T @ pseudo_inverse(scale_curvature(model, values))
+            hessian = hessian - through @ coupling
+            by_occupancies, by_scales = error_coupling(model, values)
+            turn = slopes.numpy().T @ by_occupancies - through @ by_scales
+            turns += turn @ error_model_covariance(model, values) @ turn.T
+        return np.asarray(0.5 * (hessian + hessian.T)), turns
 
     def _gradient(self, raw: Floats) -> tuple[Floats, list[Floats]]:
         """Gradient of the objective in the parameters, and of each experiment's scales."""

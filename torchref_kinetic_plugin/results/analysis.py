@@ -71,7 +71,10 @@ class Correlations:
 @final
 @dataclass(frozen=True)
 class ProfilePoint:
-    """One point of a profile: the parameter's value in its unit, and the log-likelihood lost there."""
+    """One point of a profile: the parameter's value in its unit, and the log-likelihood lost there.
+
+    The loss is that with the error model held, times the share of the variance that remains then.
+    """
 
     value: float
     drop: float

@@ -9,8 +9,10 @@ import torch
 
 from tests.unit.refinement.small_series import TRUE, provider, series
 from torchref_kinetic_plugin.occupancies.second_order import SecondOrderFit
+from torchref_kinetic_plugin.refinement.error_model import error_model_covariance
 from torchref_kinetic_plugin.refinement.estimates import ProviderParameters
-from torchref_kinetic_plugin.refinement.kinetic_fit import fit_kinetics
+from torchref_kinetic_plugin.refinement.fit_state import FitState
+from torchref_kinetic_plugin.refinement.kinetic_fit import fit_kinetics, iterate
 from torchref_kinetic_plugin.refinement.uncertainty import _Curvature, estimate_uncertainty
 
 NOISE = 0.2
@@ -156,3 +158,39 @@ def test_without_parameters_there_is_nothing_to_estimate():
     assert uncertainty.names == ()
     assert uncertainty.covariance.shape == (0, 0)
     torch.testing.assert_close(torch.from_numpy(uncertainty.occupancies[0]), torch.zeros(3, 6, dtype=torch.float64))
+
+
+def test_what_the_error_model_leaves_open_is_what_other_error_models_change(fitted, monkeypatch):
+    """Refits with one coefficient of the error model moved, against J S J'."""
+    model, occupancies, _ = fitted
+    whole = error_model_covariance(model, occupancies()[0].detach())
+    n_error = len(model.nuisances.error)
+    assert whole.shape == (n_error + 3 * len(model.data.datasets),) * 2
+    # The variance of the common error, and the inflation of one dataset.
+    chosen = [0, n_error + 9]
+    variances = np.zeros_like(whole)
+    variances[chosen, chosen] = np.diag(whole)[chosen]
+    monkeypatch.setattr("torchref_kinetic_plugin.refinement.uncertainty.error_model_covariance", lambda *_: variances)
+    uncertainty = estimate_uncertainty([model], occupancies)
+    search = raw(occupancies)
+    here, expected = search.get(), np.zeros(3)
+    for number in chosen:
+        step, ends = math.sqrt(whole[number, number]), []
+        for sign in (1.0, -1.0):
+            moved = copy.copy(model)
+            moved.nuisances = model.nuisances.copy()
+            if number < n_error:
+                moved.nuisances.error[number] += sign * step
+            else:
+                moved.nuisances.inflation.ravel()[number - n_error] += sign * step
+            fit = FitState([moved], occupancies, refine_provider=True, refine_scale=True, refine_errors=False)
+            fit.begin()
+            fit.take_curvature()
+            assert iterate(fit)[0]
+            ends.append(search.get())
+            search.set(here)
+        expected += (0.5 * (ends[0] - ends[1])) ** 2
+    found = np.sqrt(np.diag(uncertainty.by_error_model))
+    np.testing.assert_allclose(found, np.sqrt(expected), rtol=0.1, atol=2e-3)
+    assert found.max() > 5e-3
+    assert (np.diag(uncertainty.covariance) > found**2).all()
