@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from torchref_kinetic_plugin.plotting.style import new_figure, plain
+from torchref_kinetic_plugin.plotting.style import new_figure
+from torchref_kinetic_plugin.results import BootstrapEstimate, Profile, StartedParameter
 
 #: Panels in a row, at most.
 _ACROSS = 3
@@ -36,7 +38,12 @@ def spans_decades(values: NDArray[np.float64]) -> bool:
     return bool((values > 0.0).all() and values.max() > _WIDE * values.min())
 
 
-def label_of(experiment: str, kind: str, name: str, unit: str, *, several: bool) -> str:
-    """What an axis is called."""
-    where = f"{experiment}: " if several else ""
-    return plain(f"{where}{kind.replace('_', ' ')} {name}" + (f" ({unit})" if unit else ""))
+def labels_of(rows: Sequence[Profile] | Sequence[BootstrapEstimate] | Sequence[StartedParameter]) -> list[str]:
+    """What the axes of parameters are called."""
+    several = len({each.experiment for each in rows}) > 1
+    return [
+        (f"{each.experiment}: " if several else "")
+        + f"{each.kind.replace('_', ' ')} {each.name}"
+        + (f" ({each.unit})" if each.unit else "")
+        for each in rows
+    ]

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.interpolate import PchipInterpolator
 
-from torchref_kinetic_plugin.output.panels import label_of, panels, spans_decades
+from torchref_kinetic_plugin.output.panels import panels, spans_decades
 from torchref_kinetic_plugin.plotting.style import GREY, colour, plain
-from torchref_kinetic_plugin.results import Estimate, Profile, ProfileReport
+from torchref_kinetic_plugin.results import Estimate, Profile
 
 #: Fall of the log-likelihood at the ends of a 95 % interval, and the largest that is drawn.
 _LIMIT, _LARGEST = 1.920729, 4.5
@@ -19,17 +20,33 @@ _LIMIT, _LARGEST = 1.920729, 4.5
 _95 = 1.959964
 
 
-def profile_figure(report: ProfileReport) -> Figure:
-    """Draw the fall of the log-likelihood along each parameter, the parabola of the covariance, and both intervals."""
-    figure, axes = panels(len(report.profiles))
-    for axis, found, estimate in zip(axes, report.profiles, report.by_curvature, strict=True):
-        _draw(axis, found, estimate, several=len({each.experiment for each in report.profiles}) > 1)
+def profile_figure(
+    profiles: Sequence[Profile], by_curvature: Sequence[Estimate | None], labels: Sequence[str], title: str = ""
+) -> Figure:
+    """Draw the fall of the log-likelihood along each parameter, the parabola of the covariance, and both intervals.
+
+    Parameters
+    ----------
+    profiles : sequence of Profile
+        A panel for each.
+    by_curvature : sequence of Estimate or None
+        The same parameters by the covariance, where it is known.
+    labels : sequence of str
+        What each axis is called, with its unit.
+    title : str
+        Of the figure.
+    """
+    figure, axes = panels(len(profiles))
+    for axis, found, estimate, label in zip(axes, profiles, by_curvature, labels, strict=True):
+        _draw(axis, found, estimate)
+        axis.set_xlabel(plain(label), fontsize=8)
     axes[0].legend(frameon=False, fontsize=8, loc="upper center")
-    figure.suptitle(plain(report.title))
+    if title:
+        figure.suptitle(plain(title))
     return figure
 
 
-def _draw(axis: Axes, found: Profile, estimate: Estimate, *, several: bool) -> None:
+def _draw(axis: Axes, found: Profile, estimate: Estimate | None) -> None:
     shown = [point for point in found.points if point.drop <= _LARGEST]
     values = np.array([point.value for point in shown])
     logarithmic = spans_decades(values)
@@ -37,7 +54,8 @@ def _draw(axis: Axes, found: Profile, estimate: Estimate, *, several: bool) -> N
         axis.set_xscale("log")
     _curve(axis, found, logarithmic=logarithmic)
     axis.plot(values, [point.drop for point in shown], marker="o", linestyle="none", markersize=4, color=colour(0))
-    _parabola(axis, estimate, (values.min(), values.max()))
+    if estimate is not None:
+        _parabola(axis, estimate, (values.min(), values.max()))
     axis.axhline(_LIMIT, color=GREY, linewidth=0.8, linestyle=":")
     for limit in (found.lower, found.upper):
         if limit is not None:
@@ -45,7 +63,6 @@ def _draw(axis: Axes, found: Profile, estimate: Estimate, *, several: bool) -> N
     if None in {found.lower, found.upper}:
         axis.text(0.5, 0.9, "no limit on one side", transform=axis.transAxes, ha="center", fontsize=8, color=colour(1))
     axis.set_ylim(-0.1, _LARGEST)
-    axis.set_xlabel(label_of(found.experiment, found.kind, found.name, found.unit, several=several), fontsize=8)
     axis.set_ylabel("fall of ln L", fontsize=8)
 
 

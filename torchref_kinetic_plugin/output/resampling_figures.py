@@ -3,52 +3,69 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from torchref_kinetic_plugin.output.panels import label_of, panels, spans_decades
+from torchref_kinetic_plugin.output.panels import labels_of, panels, spans_decades
 from torchref_kinetic_plugin.plotting.style import GREY, colour, marker, new_figure, plain
-from torchref_kinetic_plugin.results import BootstrapEstimate, BootstrapReport, Estimate, StartReport
+from torchref_kinetic_plugin.results import BootstrapEstimate, Estimate, StartReport
 
 #: Least objective above the best that the logarithmic axis of a waterfall shows.
 _LEAST = 1e-4
 
 
-def bootstrap_figure(report: BootstrapReport) -> Figure:
-    """Draw what each parameter was in the draws, the covariance's normal curve, and both 95 % intervals."""
-    figure, axes = panels(max(1, len(report.estimates)))
-    several = len({each.experiment for each in report.estimates}) > 1
-    for axis, found, estimate in zip(axes, report.estimates, report.by_curvature, strict=False):
-        _histogram(axis, found, estimate, several=several)
-    if report.estimates:
+def bootstrap_figure(
+    estimates: Sequence[BootstrapEstimate],
+    by_curvature: Sequence[Estimate | None],
+    labels: Sequence[str],
+    title: str = "",
+) -> Figure:
+    """Draw what each parameter was in the draws, the covariance's normal curve, and both 95 % intervals.
+
+    Parameters
+    ----------
+    estimates : sequence of BootstrapEstimate
+        A panel for each.
+    by_curvature : sequence of Estimate or None
+        The same parameters by the covariance, where it is known.
+    labels : sequence of str
+        What each axis is called, with its unit.
+    title : str
+        Of the figure.
+    """
+    figure, axes = panels(max(1, len(estimates)))
+    for axis, found, estimate, label in zip(axes, estimates, by_curvature, labels, strict=False):
+        _histogram(axis, found, estimate)
+        axis.set_xlabel(plain(label), fontsize=8)
+    if estimates:
         axes[0].legend(frameon=False, fontsize=7)
-    kind = "intensities drawn from the model" if report.parametric else "reflections drawn from the data"
-    figure.suptitle(plain(f"{report.title}: {len(report.numbers)} times {kind}"), fontsize=10)
+    if title:
+        figure.suptitle(plain(title), fontsize=10)
     return figure
 
 
-def _histogram(axis: Axes, found: BootstrapEstimate, estimate: Estimate, *, several: bool) -> None:
-    values = np.array(found.values)
-    axis.hist(values, bins=max(8, round(math.sqrt(len(values)))), density=True, color=colour(4), label="draws")
-    error = estimate.std_error
-    if error is not None and math.isfinite(error) and error > 0.0:
+def _histogram(axis: Axes, found: BootstrapEstimate, estimate: Estimate | None) -> None:
+    values = np.array([value for value in found.values if math.isfinite(value)])
+    if values.size:
+        axis.hist(values, bins=max(8, round(math.sqrt(len(values)))), density=True, color=colour(4), label="draws")
+    error = None if estimate is None else estimate.std_error
+    if values.size and error is not None and math.isfinite(error) and error > 0.0:
         low, high = min(values.min(), found.value - 3.0 * error), max(values.max(), found.value + 3.0 * error)
         fine = np.linspace(low, high, 300)
         density = np.exp(-0.5 * ((fine - found.value) / error) ** 2) / (error * math.sqrt(2.0 * math.pi))
         axis.plot(fine, density, color=colour(1), label="covariance")
     top = axis.get_ylim()[1]
     axis.set_ylim(0.0, 1.25 * top)
-    for height, number, lower, upper in (
-        (1.16, 0, found.lower, found.upper),
-        (1.08, 1, estimate.lower, estimate.upper),
-    ):
-        if lower is not None and upper is not None and math.isfinite(upper - lower):
-            axis.plot([lower, upper], [height * top] * 2, color=colour(number), marker="|", linewidth=1.5)
+    for height, number, each in ((1.16, 0, found), (1.08, 1, estimate)):
+        if each is None or each.lower is None or each.upper is None:
+            continue
+        if math.isfinite(each.upper - each.lower):
+            axis.plot([each.lower, each.upper], [height * top] * 2, color=colour(number), marker="|", linewidth=1.5)
     axis.axvline(found.value, color=GREY, linewidth=0.8)
     axis.set_yticks([])
-    axis.set_xlabel(label_of(found.experiment, found.kind, found.name, found.unit, several=several), fontsize=8)
 
 
 def waterfall_figure(report: StartReport) -> Figure:
@@ -70,11 +87,9 @@ def waterfall_figure(report: StartReport) -> Figure:
     axes[0].set_ylabel("objective above the best", fontsize=8)
     axes[0].legend(frameon=False, fontsize=8)
     axes[0].set_title(plain(f"{report.title}: {len(report.outcomes)} starts"))
-    several = len({each.experiment for each in report.parameters}) > 1
-    for place, (axis, each) in enumerate(zip(axes[1:], report.parameters, strict=True)):
+    for place, (axis, label) in enumerate(zip(axes[1:], labels_of(report.parameters), strict=True)):
         if spans_decades(np.array([outcome.values[place] for outcome in report.outcomes])):
             axis.set_yscale("log")
-        text = label_of(each.experiment, each.kind, each.name, each.unit, several=several)
-        axis.set_ylabel(text.replace(" (", "\n("), fontsize=7)
+        axis.set_ylabel(plain(label).replace(" (", "\n("), fontsize=7)
     axes[-1].set_xlabel("starts, best first")
     return figure

@@ -10,6 +10,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from torchref_kinetic_plugin.files import write_text
+from torchref_kinetic_plugin.output.panels import labels_of
 from torchref_kinetic_plugin.output.profile_figure import profile_figure
 from torchref_kinetic_plugin.output.resampling_figures import bootstrap_figure, waterfall_figure
 from torchref_kinetic_plugin.output.tables import as_csv
@@ -35,7 +36,8 @@ def write_profiles(directory: Path, report: ProfileReport) -> None:
         for each in report.profiles
         for point in each.points
     )
-    _write(directory, "profiles", report.to_json(), as_csv(PROFILES, rows), "profiles", profile_figure(report))
+    figure = profile_figure(report.profiles, report.by_curvature, labels_of(report.profiles), report.title)
+    _write(directory, "profiles", report.to_json(), as_csv(PROFILES, rows), "profiles", figure)
 
 
 def write_bootstrap(directory: Path, report: BootstrapReport) -> None:
@@ -46,7 +48,10 @@ def write_bootstrap(directory: Path, report: BootstrapReport) -> None:
         for identity in [(each.experiment, each.kind, each.name, each.unit)]
         for number, value in zip(report.numbers, each.values, strict=True)
     )
-    _write(directory, "bootstrap", report.to_json(), as_csv(BOOTSTRAP, rows), "bootstrap", bootstrap_figure(report))
+    kind = "intensities drawn from the model" if report.parametric else "reflections drawn from the data"
+    title = f"{report.title}: {len(report.numbers)} times {kind}"
+    figure = bootstrap_figure(report.estimates, report.by_curvature, labels_of(report.estimates), title)
+    _write(directory, "bootstrap", report.to_json(), as_csv(BOOTSTRAP, rows), "bootstrap", figure)
 
 
 def write_starts(directory: Path, report: StartReport) -> None:

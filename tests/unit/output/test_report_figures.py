@@ -8,8 +8,9 @@ import pytest
 from tests.unit.output.report_material import TIMES, bare, full
 from torchref_kinetic_plugin.output.cycle_figures import history_figure
 from torchref_kinetic_plugin.output.occupancy_band_figure import null_floor, occupancy_band_figure
-from torchref_kinetic_plugin.output.parameter_panels import bootstrap_figure, profile_figure
+from torchref_kinetic_plugin.output.profile_figure import profile_figure
 from torchref_kinetic_plugin.output.r_history_figure import r_history_figure
+from torchref_kinetic_plugin.output.resampling_figures import bootstrap_figure
 from torchref_kinetic_plugin.results import NullTest, Validation
 
 
@@ -91,17 +92,21 @@ def test_a_dataset_that_comes_to_have_a_correlation_does_not_move_the_mean():
 
 
 def test_profiles_and_resampled_values():
-    _, (profiles, bootstrap) = full()
-    figure = profile_figure(profiles, ["k"], ["s⁻¹"])
-    (axes,) = figure.axes
-    curve = next(line for line in axes.lines if line.get_marker() == "o")
-    np.testing.assert_allclose(curve.get_ydata(), [point.drop for point in profiles[0].points])
-    assert axes.get_xlabel() == "s⁻¹"
-    assert axes.get_title(loc="left") == "k"
-    figure = bootstrap_figure(bootstrap, ["yield"], [""])
-    (axes,) = figure.axes
-    bars = [patch.get_height() for patch in axes.patches[1:]]
-    assert sum(bars) == len(bootstrap[0].values)
+    result, (profiles, bootstrap) = full()
+    own = result.parameter(profiles[0].kind, profiles[0].name, profiles[0].experiment)
+    figure = profile_figure(profiles, [None] * len(profiles), ["k (s⁻¹)"] * len(profiles))
+    axes = figure.axes[0]
+    points = next(line for line in axes.lines if line.get_marker() == "o")
+    np.testing.assert_allclose(points.get_ydata(), [point.drop for point in profiles[0].points if point.drop <= 4.5])
+    assert axes.get_xlabel() == "k (s⁻¹)"
+    assert not [line for line in axes.lines if line.get_label() == "covariance"]
+    figure = profile_figure(profiles[:1], [own], ["k"])
+    (parabola,) = [line for line in figure.axes[0].lines if line.get_label() == "covariance"]
+    assert parabola.get_ydata().min() < 0.01
+    figure = bootstrap_figure(bootstrap, [None], ["yield"])
+    axes = figure.axes[0]
+    widths = [patch.get_width() for patch in axes.patches]
+    assert sum(patch.get_height() for patch in axes.patches) * widths[0] == pytest.approx(1.0)
 
 
 def test_a_profile_over_decades_has_a_logarithmic_axis():
@@ -109,9 +114,10 @@ def test_a_profile_over_decades_has_a_logarithmic_axis():
     wide = dataclasses.replace(
         profiles[0],
         points=tuple(
-            dataclasses.replace(point, value=point.value * 10.0**n) for n, point in enumerate(profiles[0].points)
+            dataclasses.replace(point, value=point.value * 10.0**n, drop=0.1 * n)
+            for n, point in enumerate(profiles[0].points)
         ),
     )
-    figure = profile_figure([wide] * 4, ["k"] * 4, ["s⁻¹"] * 4)
+    figure = profile_figure([wide] * 4, [None] * 4, ["k"] * 4)
     assert [axes.get_xscale() for axes in figure.axes[:4]] == ["log"] * 4
     assert [axes.get_visible() for axes in figure.axes] == [True] * 4 + [False] * 2

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from torchref_kinetic_plugin.output.parameter_panels import bootstrap_figure, profile_figure
+from torchref_kinetic_plugin.output.profile_figure import profile_figure
 from torchref_kinetic_plugin.output.report.blocks import Block, Bullets, Cell, Column, Picture, Section, Table, section
 from torchref_kinetic_plugin.output.report.material import ReportMaterial
 from torchref_kinetic_plugin.output.report.mechanism import kind_text
 from torchref_kinetic_plugin.output.report.numbers import NONE, arrows, count, fixed, unit_text, with_interval
 from torchref_kinetic_plugin.output.report.pictures import drawn
+from torchref_kinetic_plugin.output.resampling_figures import bootstrap_figure
 from torchref_kinetic_plugin.plotting.heat_map import heat_map_figure
 from torchref_kinetic_plugin.results import BootstrapEstimate, Correlations, Estimate, Profile
 
@@ -72,10 +73,10 @@ def _profiles(material: ReportMaterial) -> list[Block]:
     profiles = material.profiles
     titles = _titles(material, profiles)
     picture = drawn(
-        lambda: profile_figure(profiles, titles, [unit_text(each.unit) for each in profiles]),
+        lambda: profile_figure(profiles, _by_curvature(material, profiles), _labels(titles, profiles)),
         alternative="Profile likelihoods",
         caption="Profile likelihoods: log-likelihood lost where a parameter is held at a value and all others are "
-        "refined anew. Dashed: 1.92, the loss at the ends of a 95 % interval (shaded).",
+        "refined anew; dashed, what the curvature alone says. Dotted: 1.92, the loss at the ends of a 95 % interval.",
     )
     note = "An interval is open on a side where the profile does not fall by 1.92."
     table = _compared(material, profiles, "Intervals from profiles beside those of the curvature.", note, "profiles")
@@ -89,9 +90,10 @@ def _bootstrap(material: ReportMaterial) -> list[Block]:
     estimates = material.bootstrap
     titles = _titles(material, estimates)
     picture = drawn(
-        lambda: bootstrap_figure(estimates, titles, [unit_text(each.unit) for each in estimates]),
+        lambda: bootstrap_figure(estimates, _by_curvature(material, estimates), _labels(titles, estimates)),
         alternative="Values from resampled data",
-        caption="Parameters from resampled data; shaded: 95 % percentile interval; line: from the data themselves.",
+        caption="Parameters from resampled data, and the normal curve of the curvature. Bars: 95 % intervals, of the "
+        "percentiles and of the curvature; vertical line: from the data themselves.",
     )
     caption = "Intervals from resampling beside those of the curvature."
     return [picture, _compared(material, estimates, caption, "", "bootstrap")]
@@ -109,11 +111,9 @@ def _compared(material: ReportMaterial, rows: Sequence[Analysed], caption: str, 
         Column("by curvature"),
         *([Column("resamplings")] if counted else []),
     )
-    known = {(each.experiment, each.kind, each.name): each for each in material.result.parameters}
     cells = []
-    for each in rows:
+    for each, own in zip(rows, _by_curvature(material, rows), strict=True):
         value, interval = with_interval(each.value, *_ends(each), each.unit)
-        own: Estimate | None = known.get((each.experiment, each.kind, each.name))
         beside = Cell(NONE) if own is None else with_interval(own.value, own.lower, own.upper, own.unit)[1]
         cells.append(
             (
@@ -127,6 +127,17 @@ def _compared(material: ReportMaterial, rows: Sequence[Analysed], caption: str, 
             )
         )
     return Table(caption, columns, tuple(cells), note, anchor)
+
+
+def _by_curvature(material: ReportMaterial, rows: Sequence[Analysed]) -> list[Estimate | None]:
+    known = {(each.experiment, each.kind, each.name): each for each in material.result.parameters}
+    return [known.get((each.experiment, each.kind, each.name)) for each in rows]
+
+
+def _labels(titles: Sequence[str], rows: Sequence[Analysed]) -> list[str]:
+    return [
+        title + (f" ({unit_text(each.unit)})" if each.unit else "") for title, each in zip(titles, rows, strict=True)
+    ]
 
 
 def _ends(each: Analysed) -> tuple[float, float]:
