@@ -218,6 +218,23 @@ def test_from_python(campaign, tmp_path):
         result.parameter("rate_constant", "X->Y")
 
 
+def test_numbers_are_saved_though_a_writer_fails(campaign, tmp_path, monkeypatch):
+    from torchref_kinetic_plugin import refine
+    from torchref_kinetic_plugin.workflow import deposition_file
+
+    def fail(*_):
+        raise RuntimeError("no such item")
+
+    monkeypatch.setattr(deposition_file, "write_deposition_of", fail)
+    overrides = {"refinement.d_min": 3.0, "output.plots": False, "output.maps": False, "output.report": False}
+    with pytest.raises(RuntimeError, match="no such item"):
+        refine(campaign / "refinement.toml", output=tmp_path, overrides=overrides)
+    row = next(each for each in table(tmp_path / "rates.csv") if each["name"] == "B->C")
+    assert float(row["value"]) == pytest.approx(2e6, rel=0.3)
+    saved = read_result(tmp_path / "result.json").parameter("rate_constant", "B->C")
+    assert saved.value == pytest.approx(float(row["value"]), rel=1e-9)
+
+
 def test_check_prints_the_data_table(campaign, capsys):
     assert main(["check", str(campaign / "refinement.toml")]) == 0
     printed = capsys.readouterr().out

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 def write_outputs(run: Refinement, result: RefinementResult, directory: Path, announce: Announce) -> RefinementResult:
     """Write what the file asks for, the result last: who finds a result finds everything.
 
+    Whatever cannot be written, the numbers are: they are saved also where a picture or a file before them fails.
+
     Parameters
     ----------
     run : Refinement
@@ -42,12 +44,25 @@ def write_outputs(run: Refinement, result: RefinementResult, directory: Path, an
     """
     from torchref_kinetic_plugin.output.tables import write_tables
 
-    file = run.loaded.file
     announce("writing")
+    try:
+        _write_files(run, result, directory, announce)
+        result = _write_report(run, result, directory, announce)
+    finally:
+        write_tables(directory, result)
+    return result
+
+
+def _write_files(run: Refinement, result: RefinementResult, directory: Path, announce: Announce) -> None:
+    file = run.loaded.file
     write_text(directory / "refinement.toml", resolved_toml(file, relative_to=directory))
     for experiment in run.loaded.experiments:
         if any(each.free is None or (each.free < 0).any() for each in experiment.observations):
             write_free_set(directory / f"free_{experiment.settings.name}.mtz", experiment.free_set)
+    if run.joint is not None:
+        from torchref_kinetic_plugin.workflow.structure_files import write_structures_of
+
+        write_structures_of(run.joint, result, directory / "structures")
     if file.output.plots:
         from torchref_kinetic_plugin.workflow.pictures import write_plots
 
@@ -57,20 +72,19 @@ def write_outputs(run: Refinement, result: RefinementResult, directory: Path, an
 
         announce("maps")
         write_maps_of(run, directory / "maps")
-    if run.joint is not None:
-        from torchref_kinetic_plugin.workflow.structure_files import write_structures_of
-
-        write_structures_of(run.joint, result, directory / "structures")
     if file.output.deposition:
         from torchref_kinetic_plugin.workflow.deposition_file import write_deposition_of
 
         write_deposition_of(run, result, directory / "deposition.cif")
-    if file.output.report:
-        from torchref_kinetic_plugin.output.report import material_of, write_report
-        from torchref_kinetic_plugin.workflow.map_pictures import write_map_views
 
-        announce("report")
-        result = replace(result, map_views=tuple(write_map_views(run, result, directory)))
-        write_report(material_of(result, directory))
-    write_tables(directory, result)
+
+def _write_report(run: Refinement, result: RefinementResult, directory: Path, announce: Announce) -> RefinementResult:
+    if not run.loaded.file.output.report:
+        return result
+    from torchref_kinetic_plugin.output.report import material_of, write_report
+    from torchref_kinetic_plugin.workflow.map_pictures import write_map_views
+
+    announce("report")
+    result = replace(result, map_views=tuple(write_map_views(run, result, directory)))
+    write_report(material_of(result, directory))
     return result
