@@ -32,7 +32,8 @@ from torchref_kinetic_plugin.results import Estimate
 from torchref_kinetic_plugin.scheme import parse_time
 from torchref_kinetic_plugin.simulation import BulkSolvent, IntensityNoise, simulate_series, write_series
 from torchref_kinetic_plugin.workflow.joint_setup import prepare_joint, restraints_of
-from torchref_kinetic_plugin.workflow.loading import LoadedRefinement, load_refinement
+from torchref_kinetic_plugin.workflow.loaded import LoadedRefinement
+from torchref_kinetic_plugin.workflow.loading import load_refinement
 from torchref_kinetic_plugin.workflow.refining import prepare
 
 #: Pieces of the chain, each a chain of its own: the loop that moves, and the strand with the side chain that turns.

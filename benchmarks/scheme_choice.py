@@ -24,7 +24,8 @@ from torchref_kinetic_plugin.plugins import PluginManager, SeriesOccupancies
 from torchref_kinetic_plugin.plugins.alternative_schemes import alternative_section
 from torchref_kinetic_plugin.refinement.kinetic_fit import fit_kinetics
 from torchref_kinetic_plugin.results import ComparedScheme
-from torchref_kinetic_plugin.workflow.loading import LoadedRefinement, load_refinement
+from torchref_kinetic_plugin.workflow.loaded import LoadedRefinement
+from torchref_kinetic_plugin.workflow.loading import load_refinement
 from torchref_kinetic_plugin.workflow.refining import prepare
 
 TRUE = "A->B,B->C,C->A"

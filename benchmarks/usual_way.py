@@ -41,7 +41,8 @@ from torchref_kinetic_plugin.plugins import PluginManager
 from torchref_kinetic_plugin.refinement.experiment import ExperimentModel, prepare_experiment
 from torchref_kinetic_plugin.scheme import parse_rate, seconds_per
 from torchref_kinetic_plugin.simulation import Truth, read_truth
-from torchref_kinetic_plugin.workflow.loading import LoadedRefinement, load_refinement
+from torchref_kinetic_plugin.workflow.loaded import LoadedRefinement
+from torchref_kinetic_plugin.workflow.loading import load_refinement
 
 _EXAMPLES = Path(__file__).resolve().parents[1] / "example_data"
 

@@ -25,9 +25,9 @@ from torchref_kinetic_plugin.results.resampling import (
     StartOutcome,
     StartReport,
 )
-from torchref_kinetic_plugin.results.result import (
+from torchref_kinetic_plugin.results.result import SCHEMA, RefinementResult
+from torchref_kinetic_plugin.results.rows import (
     ALL_EXPERIMENTS,
-    SCHEMA,
     SIGNED_KINDS,
     CycleSummary,
     DatasetStatistics,
@@ -35,7 +35,6 @@ from torchref_kinetic_plugin.results.result import (
     FitStep,
     GeometrySummary,
     OccupancyEstimate,
-    RefinementResult,
     ResidueShift,
 )
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from torchref_kinetic_plugin.results.analysis import BootstrapEstimate, Profile
-from torchref_kinetic_plugin.results.result import SCHEMA, Estimate, plain_json
+from torchref_kinetic_plugin.results.result import SCHEMA, plain_json
+from torchref_kinetic_plugin.results.rows import Estimate
 
 #: Objectives that differ by less are the same minimum.
 SAME_MINIMUM = 0.1

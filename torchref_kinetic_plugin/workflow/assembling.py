@@ -14,7 +14,7 @@ import torchref_kinetic_plugin
 from torchref_kinetic_plugin.files import sha256
 from torchref_kinetic_plugin.results import DatasetStatistics, FitStep, GeometrySummary, RefinementResult, ShellResidual
 from torchref_kinetic_plugin.workflow.dataset_summaries import spreads_of, summaries_of
-from torchref_kinetic_plugin.workflow.loading import input_files
+from torchref_kinetic_plugin.workflow.loaded import input_files
 
 if TYPE_CHECKING:
     from torchref_kinetic_plugin.plugins.series import SeriesOccupancies

@@ -12,7 +12,8 @@ from torchref_kinetic_plugin.plugins import PluginManager
 from torchref_kinetic_plugin.reflections import Spread
 from torchref_kinetic_plugin.results import DatasetSummary, Identifiability
 from torchref_kinetic_plugin.workflow.dataset_summaries import spreads_of, summaries_of
-from torchref_kinetic_plugin.workflow.loading import Announce, LoadedExperiment, LoadedRefinement, load_refinement
+from torchref_kinetic_plugin.workflow.loaded import LoadedExperiment, LoadedRefinement
+from torchref_kinetic_plugin.workflow.loading import Announce, load_refinement
 
 #: Differences over their sigmas between two datasets of one state beyond which sigmas are doubted.
 _MATCHING_SPREAD = (0.67, 1.5)

@@ -16,7 +16,8 @@ from torchref_kinetic_plugin.plugins.alternative_schemes import alternative_sect
 from torchref_kinetic_plugin.results import SchemeComparison
 from torchref_kinetic_plugin.scheme import parse_flow_chart
 from torchref_kinetic_plugin.workflow.assembling import versions
-from torchref_kinetic_plugin.workflow.loading import LoadedRefinement, input_files, load_refinement
+from torchref_kinetic_plugin.workflow.loaded import LoadedRefinement, input_files
+from torchref_kinetic_plugin.workflow.loading import load_refinement
 from torchref_kinetic_plugin.workflow.refining import Progress, prepare, require_device
 from torchref_kinetic_plugin.workflow.same_data import require_same_data
 

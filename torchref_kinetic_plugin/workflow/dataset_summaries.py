@@ -9,7 +9,7 @@ import numpy as np
 
 from torchref_kinetic_plugin.reflections import Observations, RelativeScale, Spread, completeness, spread_against_sigma
 from torchref_kinetic_plugin.results import DatasetSummary
-from torchref_kinetic_plugin.workflow.loading import LoadedExperiment
+from torchref_kinetic_plugin.workflow.loaded import LoadedExperiment
 
 
 def spreads_of(experiment: LoadedExperiment) -> list[Spread]:

@@ -18,7 +18,7 @@ from torchref_kinetic_plugin.output.deposition import (
 )
 from torchref_kinetic_plugin.results import RefinementResult
 from torchref_kinetic_plugin.structures import AtomicStructure
-from torchref_kinetic_plugin.workflow.loading import LoadedExperiment
+from torchref_kinetic_plugin.workflow.loaded import LoadedExperiment
 
 if TYPE_CHECKING:
     from torch import nn

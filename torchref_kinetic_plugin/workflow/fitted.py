@@ -17,13 +17,8 @@ from torchref_kinetic_plugin.plugins import PluginManager
 from torchref_kinetic_plugin.structures import AtomicStructure, ParameterMap, StructureReport, StructureSet, load_files
 from torchref_kinetic_plugin.structures.placing import moved
 from torchref_kinetic_plugin.workflow.joint_forms import forms_of
-from torchref_kinetic_plugin.workflow.loading import (
-    LoadedExperiment,
-    LoadedRefinement,
-    input_files,
-    load_refinement,
-    loading_options,
-)
+from torchref_kinetic_plugin.workflow.loaded import LoadedExperiment, LoadedRefinement, input_files
+from torchref_kinetic_plugin.workflow.loading import load_refinement, loading_options
 from torchref_kinetic_plugin.workflow.refining import Refinement, prepare
 
 Announce = Callable[[str], None]

@@ -20,7 +20,7 @@ from torchref_kinetic_plugin.workflow.checkpoint import Checkpoint, read_checkpo
 from torchref_kinetic_plugin.workflow.form_remarks import form_remarks, width_remarks
 from torchref_kinetic_plugin.workflow.joint_forms import forms_of
 from torchref_kinetic_plugin.workflow.joint_setup import JointSetup, prepare_joint, refined_references, restraints_of
-from torchref_kinetic_plugin.workflow.loading import LoadedRefinement, input_files
+from torchref_kinetic_plugin.workflow.loaded import LoadedRefinement, input_files
 
 if TYPE_CHECKING:
     from torchref_kinetic_plugin.plugins.series import SeriesOccupancies

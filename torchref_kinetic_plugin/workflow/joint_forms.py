@@ -23,7 +23,7 @@ from torchref_kinetic_plugin.structures.moving import (
     surrounding_residues,
 )
 from torchref_kinetic_plugin.workflow.experiment_structures import FormMember, crystal_forms
-from torchref_kinetic_plugin.workflow.loading import LoadedRefinement
+from torchref_kinetic_plugin.workflow.loaded import LoadedRefinement
 
 if TYPE_CHECKING:
     from torchref_kinetic_plugin.bridge.crystal import Crystal

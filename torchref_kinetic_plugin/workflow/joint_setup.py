@@ -15,7 +15,7 @@ from torchref_kinetic_plugin.structures.matching import robust
 from torchref_kinetic_plugin.structures.moving import MovingResidues, riding_hydrogens
 from torchref_kinetic_plugin.structures.superposition import Superposition, superposed
 from torchref_kinetic_plugin.workflow.joint_forms import FormAtoms, form_atoms, forms_of
-from torchref_kinetic_plugin.workflow.loading import LoadedRefinement, first_occupancies
+from torchref_kinetic_plugin.workflow.loaded import LoadedRefinement, first_occupancies
 
 if TYPE_CHECKING:
     from torchref_kinetic_plugin.bridge.shared_atoms import AtomValues

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from torchref_kinetic_plugin.workflow.loading import LoadedExperiment
+    from torchref_kinetic_plugin.workflow.loaded import LoadedExperiment
 
 #: Excess from which a concentration changes by less than a tenth while all molecules bind.
 _EXCESS = 10.0

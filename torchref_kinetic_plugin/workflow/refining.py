@@ -14,12 +14,8 @@ from torchref_kinetic_plugin.files import lock
 from torchref_kinetic_plugin.plugins import PluginManager
 from torchref_kinetic_plugin.results import CycleSummary, DatasetStatistics, RefinementResult
 from torchref_kinetic_plugin.workflow.assembling import assemble, statistics_of
-from torchref_kinetic_plugin.workflow.loading import (
-    LoadedRefinement,
-    first_occupancies,
-    load_refinement,
-    refuse_other_indexing,
-)
+from torchref_kinetic_plugin.workflow.loaded import LoadedRefinement, first_occupancies, refuse_other_indexing
+from torchref_kinetic_plugin.workflow.loading import load_refinement
 from torchref_kinetic_plugin.workflow.outputs import write_outputs
 from torchref_kinetic_plugin.workflow.sections import write_sections
 from torchref_kinetic_plugin.workflow.validating import validate

@@ -8,7 +8,7 @@ import numpy as np
 
 from torchref_kinetic_plugin.errors import InputError
 from torchref_kinetic_plugin.scheme import format_time
-from torchref_kinetic_plugin.workflow.loading import LoadedExperiment, LoadedRefinement
+from torchref_kinetic_plugin.workflow.loaded import LoadedExperiment, LoadedRefinement
 
 
 def require_same_data(first: LoadedRefinement, other: LoadedRefinement) -> None:

@@ -26,13 +26,8 @@ from torchref_kinetic_plugin.simulation import (
     write_series,
 )
 from torchref_kinetic_plugin.structures import StructureSet
-from torchref_kinetic_plugin.workflow.loading import (
-    Announce,
-    load_structures_of,
-    reference_occupancies,
-    schedule_of,
-    section_problems,
-)
+from torchref_kinetic_plugin.workflow.loaded import reference_occupancies, schedule_of
+from torchref_kinetic_plugin.workflow.loading import Announce, load_structures_of, section_problems
 
 
 def simulate(

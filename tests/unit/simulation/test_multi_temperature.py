@@ -14,7 +14,7 @@ from torchref_kinetic_plugin.config import read_refinement_file, read_simulation
 from torchref_kinetic_plugin.plugins import PluginManager
 from torchref_kinetic_plugin.scheme import parse_rate, parse_time
 from torchref_kinetic_plugin.simulation import read_truth
-from torchref_kinetic_plugin.workflow.loading import schedule_of
+from torchref_kinetic_plugin.workflow.loaded import schedule_of
 
 #: Gas constant, kJ/(mol K).
 R = 8.314462618e-3

@@ -12,7 +12,8 @@ from tests.unit.refinement.small_joint import EXAMPLE
 from torchref_kinetic_plugin.errors import InputError
 from torchref_kinetic_plugin.structures import load_files, write_structure
 from torchref_kinetic_plugin.workflow.experiment_structures import FormMember, crystal_forms
-from torchref_kinetic_plugin.workflow.loading import input_files, load_refinement
+from torchref_kinetic_plugin.workflow.loaded import input_files
+from torchref_kinetic_plugin.workflow.loading import load_refinement
 from torchref_kinetic_plugin.workflow.refining import prepare
 
 
