@@ -68,9 +68,20 @@ class SolventMasks:
         self._empty.spacegroup = crystal.space_group
         coarsest = float((crystal.cell.volume / _LARGEST) ** (1.0 / 3.0))
         self._empty.set_size_from_spacing(max(spacing, coarsest), gemmi.GridSizeRounding.Up)
+        self._drawn: dict[int, tuple[Floats, NDArray[np.complex128]]] = {}
 
     def structure_factors(self, structure: int, xyz: Floats) -> NDArray[np.complex128]:
-        """(H,), electrons for 1 e/A^3 in the solvent, with the atoms (n_atoms, 3) at these places, A."""
+        """(H,), electrons for 1 e/A^3 in the solvent, with the atoms (n_atoms, 3) at these places, A.
+
+        The mask of a structure that has not moved since the last time is not drawn again.
+        """
+        places, factors = self._drawn.get(structure, (None, None))
+        if places is None or factors is None or not np.array_equal(places, xyz):
+            factors = self._draw(structure, xyz)
+            self._drawn[structure] = xyz.copy(), factors
+        return factors.copy()
+
+    def _draw(self, structure: int, xyz: Floats) -> NDArray[np.complex128]:
         model = self._models[structure]
         for site, place in zip(model.all(), xyz.tolist(), strict=True):
             site.atom.pos = gemmi.Position(*place)

@@ -20,6 +20,8 @@ _PROBES = 4
 _PROBE = 1e-3
 #: An atom's curvature, in units of the median of its kind, is taken as no more and no less than this.
 _MOST_UNLIKE = 4.0
+#: Gain of one quasi-Newton step below which the others are not taken: the last ones only search for rounding.
+_SMALL_GAIN = 0.01
 #: Information about a scaled variable that nothing else determines.
 _LEAST = 1e-3
 
@@ -43,7 +45,7 @@ class StepResult:
 
 
 def joint_step(objective: JointObjective, *, iterations: int, seed: int) -> StepResult:
-    """Move everything by up to so many quasi-Newton steps (L-BFGS) and leave it at the best point.
+    """Move everything by up to so many quasi-Newton steps (L-BFGS), while they gain, and leave it at the best point.
 
     A log rate and a coordinate differ by orders of magnitude in what they change: atoms are scaled by the curvature
     that random probes measure, rates, yields and scales by the inverse of their common information. A step that makes
@@ -86,12 +88,18 @@ def joint_step(objective: JointObjective, *, iterations: int, seed: int) -> Step
             best = (terms.total, x, terms)
         return terms.total, np.concatenate([terms.gradient[atoms] * scale, transform.T @ terms.gradient[others]])
 
+    small = _SMALL_GAIN / max(abs(before.total), 1.0)
     minimize(
         evaluate,
         np.zeros(variables.size),
         jac=True,
         method="L-BFGS-B",
-        options={"maxiter": iterations, "maxcor": _MEMORY, "ftol": 1e-12, "gtol": 1e-3},
+        options={
+            "maxiter": iterations,
+            "maxcor": _MEMORY,
+            "ftol": small,
+            "gtol": 1e-3,
+        },
     )
     variables.set(best[1])
     return StepResult(before, best[2], count)

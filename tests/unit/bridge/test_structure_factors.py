@@ -122,6 +122,30 @@ def test_mask_fills_what_atoms_leave() -> None:
     assert torch.equal(bank.mask_structure_factors()[1], masks[1])
 
 
+def test_a_mask_is_drawn_again_only_where_atoms_have_moved(monkeypatch) -> None:
+    where = crystals.crystal("P 21 21 21")
+    made = [crystals.structure(where, seed=seed) for seed in (1, 2)]
+    bank = StructureFactorBank(made, crystals.reflections(where, 3.0), where)
+    before = bank.mask_structure_factors().clone()
+    drawn = []
+    draw = SolventMasks._draw
+
+    def noted(self, structure, xyz):
+        drawn.append(structure)
+        return draw(self, structure, xyz)
+
+    monkeypatch.setattr(SolventMasks, "_draw", noted)
+    places = bank.models[1].xyz().detach()
+    bank.place(1, places + 0.3)
+    bank.update_masks()
+    assert drawn == [1]
+    assert not torch.equal(bank.mask_structure_factors()[1], before[1])
+    bank.place(1, places)
+    bank.update_masks()
+    assert drawn == [1, 1]
+    assert torch.equal(bank.mask_structure_factors(), before)
+
+
 def test_masks_are_torchrefs_and_settle_as_the_grid_gets_finer() -> None:
     made = gemmi.read_structure(str(PHOTOCYCLE / "dark.pdb"))
     where = Crystal(made.cell, gemmi.SpaceGroup(made.spacegroup_hm))
