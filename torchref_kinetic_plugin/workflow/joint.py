@@ -69,6 +69,11 @@ class JointOutcome:
         progress = self.fit.progress
         if progress.finished:
             found.append(f"stopped after cycle {len(progress.cycles)}: {progress.finished}")
+        elif progress.cycles:
+            found.append(
+                f"not converged: the last of {len(progress.cycles)} cycles still gained "
+                f"{progress.cycles[-1].gain:.1f} in the objective; more cycles would move structures further"
+            )
         found += width_remarks(self.setup, progress.widths)
         if self.freedom.kept < _LITTLE_LEFT:
             found.append(

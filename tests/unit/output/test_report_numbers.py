@@ -45,6 +45,7 @@ def test_values_with_intervals(value, lower, upper, unit, texts):
         (9.99e-7, 9.0e-7, 1.11e-6, ("999 ns", "900 to 1110 ns")),
         (2e-5, 1.9e-5, math.inf, ("20.0 µs", "above 19.0 µs")),
         (1.5, None, None, ("1.50 s", "fixed")),
+        (3.19e9, None, None, ("3.19 × 10⁹ s", "fixed")),
     ],
 )
 def test_times_and_their_intervals_have_one_unit(value, lower, upper, texts):

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from torchref_kinetic_plugin.output.report.blocks import Block, Cell, Column, Picture, Section, Table, section
 from torchref_kinetic_plugin.output.report.material import ReportMaterial
-from torchref_kinetic_plugin.output.report.numbers import arrows, time_with_interval, with_interval
+from torchref_kinetic_plugin.output.report.numbers import arrows, with_interval
 from torchref_kinetic_plugin.output.report.pictures import drawn, from_file
 from torchref_kinetic_plugin.plotting import DrawnTransition, scheme_figure
 from torchref_kinetic_plugin.results import ALL_EXPERIMENTS, SIGNED_KINDS, Estimate
@@ -63,6 +63,13 @@ def undetermined(each: Estimate) -> bool:
     return each.refined and spread is not None and not math.isfinite(spread)
 
 
+def _shown(each: Estimate, value: float, lower: float | None, upper: float | None, unit: str) -> tuple[Cell, Cell]:
+    """A value that belongs to an estimate, with its interval, or the words that there is none."""
+    if undetermined(each):
+        return with_interval(value, None, None, unit)[0], Cell("not determined")
+    return with_interval(value, lower, upper, unit)
+
+
 def _says_nothing(each: Estimate) -> bool:
     """Whether nobody asked for it: a yield of 1 that was not refined."""
     return each.kind == "efficiency" and not each.refined and each.value == 1.0
@@ -82,12 +89,10 @@ def _table(material: ReportMaterial, rows: Sequence[Estimate]) -> Table:
     )
     cells = []
     for each in rows:
-        value, interval = with_interval(each.value, each.lower, each.upper, each.unit)
+        value, interval = _shown(each, each.value, each.lower, each.upper, each.unit)
         tau, tau_interval = Cell(""), Cell("")
         if each.kind == "rate_constant":
-            tau, tau_interval = time_with_interval(*time_constant(each))
-        if undetermined(each):
-            interval, tau_interval = Cell("not determined"), Cell("")
+            tau, tau_interval = _shown(each, *time_constant(each), "s")
         start, _ = with_interval(each.start, None, None, each.unit)
         where = [Cell("all" if each.experiment == ALL_EXPERIMENTS else each.experiment)] if many else []
         cells.append(
@@ -135,10 +140,10 @@ def _label(name: str, known: Mapping[tuple[str, str], Estimate]) -> str:
     rate, fraction = known.get(("rate_constant", name)), known.get(("efficiency", name))
     lines = ["by the trigger"]
     if rate is not None:
-        value, interval = time_with_interval(*time_constant(rate))
-        lines = [value.text, "not determined" if undetermined(rate) else interval.text]
+        value, interval = _shown(rate, *time_constant(rate), "s")
+        lines = [value.text, interval.text]
     if fraction is not None and not _says_nothing(fraction):
         ends = [None if end is None else 100.0 * end for end in (fraction.lower, fraction.upper)]
-        value, interval = with_interval(100.0 * fraction.value, ends[0], ends[1], "%")
+        value, interval = _shown(fraction, 100.0 * fraction.value, ends[0], ends[1], "%")
         lines += [value.text, interval.text if fraction.refined else ""]
     return "\n".join(filter(None, lines))

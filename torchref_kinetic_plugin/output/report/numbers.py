@@ -13,6 +13,8 @@ _UNITS = {"1/s": "s⁻¹", "1/(M s)": "M⁻¹ s⁻¹", "1/M": "M⁻¹", "kJ/mol"
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 #: Digits of a number without an error.
 _DIGITS = 3
+#: Time from which powers of ten are written, s.
+_LONG = 1e5
 
 
 def unit_text(unit: str) -> str:
@@ -74,8 +76,10 @@ def with_interval(value: float, lower: float | None, upper: float | None, unit: 
     unit : str
         As of `Estimate`.
     """
-    if unit == "s":
-        return time_with_interval(value, lower, upper)
+    return time_with_interval(value, lower, upper) if unit == "s" else _in_powers(value, lower, upper, unit)
+
+
+def _in_powers(value: float, lower: float | None, upper: float | None, unit: str) -> tuple[Cell, Cell]:
     exponent = _exponent(value)
     decimals = _decimals(value, lower, upper, exponent)
     tail = (f" × 10{str(exponent).translate(_SUPERSCRIPTS)}" if exponent else "") + (
@@ -93,6 +97,8 @@ def with_interval(value: float, lower: float | None, upper: float | None, unit: 
 
 def time_with_interval(value: float, lower: float | None, upper: float | None) -> tuple[Cell, Cell]:
     """A time in seconds and its interval, all in the unit of the first."""
+    if math.isfinite(value) and abs(value) >= _LONG:
+        return _in_powers(value, lower, upper, "s")
     unit = "s" if math.isinf(value) or value == 0.0 else format_time(value).split()[1]
     second = 1.0 / seconds_per(unit)
     ends = [None if end is None else end * second for end in (lower, upper)]
