@@ -5,6 +5,7 @@ import shutil
 import pytest
 
 import torchref_kinetic_plugin
+from torchref_kinetic_plugin.campaign import planning
 from torchref_kinetic_plugin.campaign.planning import plan_campaign
 from torchref_kinetic_plugin.config import ConfigError
 from torchref_kinetic_plugin.errors import InputError
@@ -204,17 +205,18 @@ def test_an_address_holds_what_is_computed_and_nothing_else(write, directory, tm
             "run 2 (again)",
             "is the same refinement as run 1 (d_min 2)",
         ),
-        (
-            "seeds = [" + ", ".join(map(str, range(10_001))) + "]",
-            "",
-            "the table has 10,001 runs; at most 10,000 are allowed",
-        ),
     ],
 )
 def test_what_is_wrong_is_told_at_its_place(write, text, place, message):
     ((found_place, found_message),) = problems(write, text)
     assert found_place == place
     assert found_message.startswith(message)
+
+
+def test_a_slip_in_an_axis_does_not_fill_a_disk(write, monkeypatch):
+    monkeypatch.setattr(planning, "LARGEST", 5)
+    text = "seeds = [1, 2, 3]\nd_min = [2.0, 2.5]"
+    assert problems(write, text) == [("", "the table has 6 runs; at most 5 are allowed")]
 
 
 def test_everything_that_is_wrong_is_told_together(write):
