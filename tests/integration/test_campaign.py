@@ -5,8 +5,8 @@ import json
 import math
 import os
 import signal
-import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import Executor, Future
 from pathlib import Path
@@ -55,10 +55,10 @@ def series(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def campaign(series):
-    """A campaign, computed by a process of its own."""
+    """A campaign, computed."""
     path = series / "campaign.toml"
     path.write_text(CAMPAIGN)
-    assert main([*COMMAND, str(path), "--quiet"]) == 0
+    run_campaign(path, executor=InTurn(), builtin_only=True)
     return path
 
 
@@ -143,6 +143,16 @@ def test_a_second_time_nothing_is_computed(campaign):
         line for line in before.splitlines() if not line.startswith(' "seconds"')
     ]
     assert [run.status for run in result.runs] == ["done", "failed"]
+
+
+def test_what_is_printed(campaign, capsys):
+    assert main([*COMMAND, str(campaign)]) == 0
+    printed = capsys.readouterr().out
+    assert "4 of 4 finished before" in printed
+    assert "Which scheme & how sure" in printed
+    assert "- run 2 failed: " in printed
+    assert main([*COMMAND, str(campaign), "--quiet"]) == 0
+    assert capsys.readouterr().out == ""
 
 
 def test_a_failed_run_is_tried_again_when_asked(campaign):
@@ -234,23 +244,18 @@ def test_wrong_campaign_files_are_one_message(small, capsys):
     assert "did you mean 'd_min'?" in printed
 
 
-def test_ctrl_c_says_how_to_go_on(small, tmp_path):
+def test_ctrl_c_says_how_to_go_on(small, tmp_path, capsys):
     path = small("vary.weights.geometry = [1.0, 2.0, 3.0, 4.0]")
-    code = "import sys\nfrom torchref_kinetic_plugin.cli.main import main\nif __name__ == '__main__':\n    sys.exit(main(sys.argv[1:]))\n"
-    script = tmp_path / "script.py"
-    script.write_text(code)
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
-    command = [sys.executable, str(script), *COMMAND, str(path)]
-    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as run:
+
+    def interrupt():
         while not list((tmp_path / "out" / "runs").glob("*/run.json")):
-            assert run.poll() is None, run.stderr.read()
             time.sleep(0.02)
-        run.send_signal(signal.SIGINT)
-        _, errors = run.communicate(timeout=60)
-    assert run.returncode == 130
-    assert (
-        errors
-        == "\ntorchref.kinetic campaign: interrupted; finished runs are kept: the same command goes on with the others\n"
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    assert main([*COMMAND, str(path), "-q"]) == 130
+    assert capsys.readouterr().err == (
+        "\ntorchref.kinetic campaign: interrupted; finished runs are kept: the same command goes on with the others\n"
     )
     statuses = [row["status"] for row in rows_of(tmp_path / "out" / "summary.csv")]
     assert "done" in statuses
