@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
@@ -38,7 +39,19 @@ def cluster_workers(address: str) -> Iterator[Executor]:
     except (OSError, ValueError, TypeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"no Dask scheduler answers at {address!r}: {reason}") from error
-    with client:
+    with _silent("distributed.client"), client:
         # Runs differ by their orders alone, and none may be taken for another's cached result.
         executor: Executor = client.get_executor(pure=False)
         yield executor
+
+
+@contextmanager
+def _silent(name: str) -> Iterator[None]:
+    """Nothing is logged of a connection that is lost: it is told by the run that it costs."""
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
