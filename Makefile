@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: example test lint types contracts check accuracy benchmark benchmark-long draws joint usual campaign choice coverage lysozyme clean
+.PHONY: example test lint types contracts check accuracy benchmark benchmark-long draws joint usual campaign campaign-speed choice coverage lysozyme clean
 
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -59,6 +59,10 @@ usual: $(INSTALLED)
 # The campaign at three temperatures: 20 draws of the noise, all temperatures together and each alone; ten minutes.
 campaign: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.campaign 20
+
+# 64 small runs of a campaign file on two workers and on one, by turns; a quarter of an hour.
+campaign-speed: $(INSTALLED)
+	$(BIN)/python -m benchmarks.campaign_runs 64
 
 # How often the right one of four schemes is found, over draws of the example's noise; six minutes.
 choice: $(INSTALLED)

@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from torchref_kinetic_plugin.campaign.running import run_campaign
     from torchref_kinetic_plugin.occupancies import (
         occupancies_kinetics,
         occupancies_kinetics_multiexperiment,
@@ -30,6 +31,7 @@ _PUBLIC = {
     "occupancy_unrestrained": "torchref_kinetic_plugin.occupancies",
     "profile": "torchref_kinetic_plugin.workflow.profiling",
     "refine": "torchref_kinetic_plugin.workflow.refining",
+    "run_campaign": "torchref_kinetic_plugin.campaign.running",
     "simulate": "torchref_kinetic_plugin.workflow.simulating",
     "starts": "torchref_kinetic_plugin.workflow.resampling",
 }
@@ -43,6 +45,7 @@ __all__ = [
     "occupancy_unrestrained",
     "profile",
     "refine",
+    "run_campaign",
     "simulate",
     "starts",
 ]

@@ -345,6 +345,7 @@ def test_help_imports_nothing_slow():
     assert set(VERBS) == {
         "refine",
         "check",
+        "campaign",
         "compare",
         "init",
         "simulate",

@@ -90,6 +90,24 @@ def test_every_key_of_a_simulation_file_is_documented():
                 assert (field.alias or name) in page, f"{model.__name__}.{name}"
 
 
+def test_every_key_of_a_campaign_file_is_documented_and_its_examples_are_planned(tmp_path):
+    from torchref_kinetic_plugin.campaign.planning import plan_campaign
+    from torchref_kinetic_plugin.config.campaign import CampaignFile, Run
+
+    page = (ROOT / "docs" / "campaigns.md").read_text()
+    for model in (CampaignFile, Run):
+        for name, field in model.model_fields.items():
+            if name != "path":
+                assert f"`{field.alias or name}`" in page, f"{model.__name__}.{name}"
+    for file in (ROOT / "example_data" / "photocycle").iterdir():
+        (tmp_path / file.name).symlink_to(file)
+    numbers = []
+    for text in re.findall(r"```toml\n(.*?)```", page, re.DOTALL):
+        (tmp_path / "campaign.toml").write_text(text)
+        numbers.append(len(plan_campaign(tmp_path / "campaign.toml", builtin_only=True).runs))
+    assert numbers == [12, 10]
+
+
 def test_links_of_the_documentation_lead_somewhere():
     for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
         for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):

@@ -17,6 +17,7 @@ DONE, BUG, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 VERBS = {
     "refine": "refine what a refinement file asks for",
     "check": "validate a refinement file, its models and data, without fitting",
+    "campaign": "compute a table of runs of one refinement, on all cores or a cluster, and compare them",
     "compare": "rank several schemes on the same data by what each says of timepoints left out",
     "init": "write a refinement file to start from",
     "simulate": "simulate a series with known truth",
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"torchref.kinetic {options.verb}: {error}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
-        print(f"\ntorchref.kinetic {options.verb}: interrupted; no result was written{_hint(options)}", file=sys.stderr)
+        print(f"\ntorchref.kinetic {options.verb}: interrupted; {_hint(options)}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         # Whoever read the output has seen enough.
@@ -59,10 +60,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _hint(options: argparse.Namespace) -> str:
-    """How to go on, where a checkpoint was written."""
+    """What is kept, and how to go on."""
+    if options.verb == "campaign":
+        return "finished runs are kept: the same command goes on with the others"
     if options.verb != "refine":
-        return ""
-    return "; where structures are refined, finished cycles are kept: the same command with --resume goes on from them"
+        return "no result was written"
+    return (
+        "no result was written; where structures are refined, finished cycles are kept: the same command with --resume "
+        "goes on from them"
+    )
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -91,11 +97,12 @@ def build_parser() -> argparse.ArgumentParser:
     made["compare"].add_argument("-o", "--output", metavar="DIR", help="where comparison.csv and .json are written")
     for name in ("refine", "check", "compare", *analyses):
         made[name].add_argument("--d-min", type=float, metavar="A", help="high-resolution limit in place of the file's")
-    for name in ("refine", "check", "compare", "plugins", *analyses):
+    made["campaign"].add_argument("file", help="campaign file, TOML; see docs/campaigns.md")
+    for name in ("refine", "check", "compare", "campaign", "plugins", *analyses):
         made[name].add_argument("--no-plugins", action="store_true", help="built-in plugins only")
-    for name in ("refine", "check", "compare", "init", "simulate", "report", *analyses):
+    for name in ("refine", "check", "compare", "campaign", "init", "simulate", "report", *analyses):
         made[name].add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
-    for name in ("refine", *analyses):
+    for name in ("refine", "campaign", *analyses):
         made[name].add_argument("-o", "--output", metavar="DIR", help="output directory in place of the file's")
     for name in ("refine", "compare"):
         made[name].add_argument("--device", default="cpu", help="where to compute, e.g. cuda (default: cpu)")
@@ -112,6 +119,13 @@ def build_parser() -> argparse.ArgumentParser:
     made["simulate"].add_argument("file", help="simulation file, TOML; see docs/simulate.md")
     made["simulate"].add_argument("-o", "--output", required=True, metavar="DIR", help="where the series is written")
     made["report"].add_argument("directory", metavar="DIR", help="output directory of a refinement")
+    made["campaign"].add_argument(
+        "--list", action="store_true", help="show the table of runs and what is finished, and compute nothing"
+    )
+    made["campaign"].add_argument(
+        "--scheduler", metavar="ADDRESS", help="of a Dask cluster whose workers compute, e.g. tcp://10.0.0.1:8786"
+    )
+    made["campaign"].add_argument("--retry", action="store_true", help="compute runs again that have failed")
     _add_analyses(made)
     return parser
 
@@ -133,7 +147,7 @@ def _add_analyses(made: Mapping[str, argparse.ArgumentParser]) -> None:
         "--hold-error-model", action="store_true", help="leave the error model as the data themselves have it"
     )
     made["starts"].add_argument("-n", dest="number", type=int, default=50, help="starts (default: 50)")
-    for name in ("bootstrap", "starts"):
+    for name in ("bootstrap", "starts", "campaign"):
         made[name].add_argument(
             "--workers", type=int, metavar="N", help="processes that compute (default: as many as there are cores)"
         )

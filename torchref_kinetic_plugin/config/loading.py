@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 import tomllib
@@ -21,6 +22,8 @@ _LARGEST = 4_000_000
 
 #: Gives the problems of a provider's section.
 SectionCheck = Callable[[str, Mapping[str, Any]], Sequence[Problem]]
+#: Keys, as ``"refinement.d_min"`` or part by part, to values that stand in for those of a file.
+Overrides = Mapping[str, Any] | Mapping[tuple[str, ...], Any]
 
 _File = TypeVar("_File", bound=BaseModel)
 
@@ -30,7 +33,7 @@ def read_refinement_file(
     *,
     providers: Sequence[str] = ("kinetics", "unrestrained", "fixed"),
     check_section: SectionCheck | None = None,
-    overrides: Mapping[str, Any] | None = None,
+    overrides: Overrides | None = None,
 ) -> RefinementFile:
     """Read and validate a refinement file; all that is wrong with it is reported together.
 
@@ -43,7 +46,7 @@ def read_refinement_file(
     check_section : callable, optional
         Gives the problems of a provider's section.
     overrides : mapping, optional
-        Keys, as ``"refinement.d_min"``, to values that stand in for those of the file.
+        Keys, as ``"refinement.d_min"`` or ``("refinement", "d_min")``, to values that stand in for those of the file.
 
     Returns
     -------
@@ -86,10 +89,10 @@ def _validated(
     source: Path,
     providers: Sequence[str],
     check_section: SectionCheck | None,
-    overrides: Mapping[str, Any],
+    overrides: Overrides,
 ) -> tuple[_File, dict[str, Any]]:
     """A validated file and its provider's section as it stands there."""
-    table = _parsed(source)
+    table = read_table(source)
     for key, value in overrides.items():
         _override(table, key, value)
     known = [
@@ -128,7 +131,16 @@ def _validated(
     return found, dict(section)
 
 
-def _parsed(source: Path) -> dict[str, Any]:
+def read_table(source: Path) -> dict[str, Any]:
+    """A file of settings as a table, nothing validated.
+
+    Raises
+    ------
+    FileError
+        When it cannot be read.
+    ConfigError
+        When it is no TOML, with the place.
+    """
     try:
         if source.is_file() and source.stat().st_size > _LARGEST:
             raise FileError(f"{str(source)!r} is too large for a file of settings")
@@ -168,11 +180,12 @@ def _chosen(section: object) -> str:
     return value if isinstance(value, str) else DEFAULT_PROVIDER
 
 
-def _override(table: dict[str, Any], key: str, value: Any) -> None:
-    *path, last = key.split(".")
+def _override(table: dict[str, Any], key: str | tuple[str, ...], value: Any) -> None:
+    *path, last = key.split(".") if isinstance(key, str) else key
     for part in path:
         inner = table.setdefault(part, {})
         if not isinstance(inner, dict):
-            raise InputError(f"override {key!r}: {part!r} is not a table of the file")
+            shown = key if isinstance(key, str) else ".".join(key)
+            raise InputError(f"override {shown!r}: {part!r} is not a table of the file")
         table = inner
-    table[last] = value
+    table[last] = copy.deepcopy(value)

@@ -13,9 +13,10 @@ from torchref_kinetic_plugin.results.analysis import (
     SchemeTest,
     Validation,
 )
+from torchref_kinetic_plugin.results.campaign import CampaignFailure, CampaignResult, CampaignRun, RunOutcome
 from torchref_kinetic_plugin.results.comparison import ComparedScheme, LikelihoodRatio, SchemeComparison
 from torchref_kinetic_plugin.results.presentation import DatasetSummary, MapView, OccupancyCurve, ShellResidual
-from torchref_kinetic_plugin.results.reading import read_list, read_result
+from torchref_kinetic_plugin.results.reading import read_list, read_result, read_versioned
 from torchref_kinetic_plugin.results.resampling import (
     SAME_MINIMUM,
     BootstrapReport,
@@ -36,6 +37,7 @@ from torchref_kinetic_plugin.results.rows import (
     GeometrySummary,
     OccupancyEstimate,
     ResidueShift,
+    plain_json,
 )
 
 __all__ = [
@@ -45,6 +47,9 @@ __all__ = [
     "SIGNED_KINDS",
     "BootstrapEstimate",
     "BootstrapReport",
+    "CampaignFailure",
+    "CampaignResult",
+    "CampaignRun",
     "ComparedScheme",
     "Correlations",
     "CycleSummary",
@@ -68,6 +73,7 @@ __all__ = [
     "ProfileReport",
     "RefinementResult",
     "ResidueShift",
+    "RunOutcome",
     "SchemeComparison",
     "SchemeTest",
     "ShellResidual",
@@ -75,6 +81,8 @@ __all__ = [
     "StartReport",
     "StartedParameter",
     "Validation",
+    "plain_json",
     "read_list",
     "read_result",
+    "read_versioned",
 ]

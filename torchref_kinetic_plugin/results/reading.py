@@ -36,19 +36,44 @@ def read_result(path: str | os.PathLike[str]) -> RefinementResult:
     FileError
         When it cannot be read, is of another schema, or has not the form of a result.
     """
+    return read_versioned(
+        path,
+        RefinementResult,
+        schema=SCHEMA,
+        what="result of a refinement",
+        advice="Refine again, or use the version that wrote it",
+    )
+
+
+def read_versioned(path: str | os.PathLike[str], kind: type[_T], *, schema: int, what: str, advice: str) -> _T:
+    """Read a file of one dataclass and a schema number.
+
+    Parameters
+    ----------
+    path : path
+        JSON.
+    kind : type
+        The dataclass.
+    schema : int
+        The number that can be read.
+    what, advice : str
+        What the file should be, and what to do where it has another number.
+
+    Raises
+    ------
+    FileError
+        When it cannot be read, is of another schema, or has not the form wanted.
+    """
     table = _json(path)
     if not isinstance(table, dict) or "schema" not in table:
-        raise FileError(f"{os.fspath(path)!r} is no result of a refinement: it has no schema number")
-    schema = table.pop("schema")
-    if schema != SCHEMA:
-        raise FileError(
-            f"{os.fspath(path)!r} has schema {schema!r}; this version reads {SCHEMA}. Refine again, or use the version "
-            "that wrote it"
-        )
+        raise FileError(f"{os.fspath(path)!r} is no {what}: it has no schema number")
+    found = table.pop("schema")
+    if found != schema:
+        raise FileError(f"{os.fspath(path)!r} has schema {found!r}; this version reads {schema}. {advice}")
     try:
-        return from_plain(RefinementResult, table)
+        return from_plain(kind, table)
     except _MismatchError as error:
-        raise FileError(f"{os.fspath(path)!r} is no result of a refinement: {error}") from None
+        raise FileError(f"{os.fspath(path)!r} is no {what}: {error}") from None
 
 
 def read_list(path: str | os.PathLike[str], kind: type[_T], key: str = "") -> tuple[_T, ...]:

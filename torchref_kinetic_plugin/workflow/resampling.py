@@ -35,7 +35,7 @@ Announce = Callable[[str], None]
 
 @final
 @dataclass(frozen=True)
-class _Draw(Job):
+class BootstrapDraw(Job):
     """A refit to a draw, numbered from 1."""
 
     shared: SharedRefinement
@@ -45,6 +45,7 @@ class _Draw(Job):
     error_model: bool
 
     def compute(self, run: Refinement) -> dict[Key, float]:
+        """Values of the refined parameters by experiment, kind and name."""
         from torchref_kinetic_plugin.analysis.bootstrap import refit_draw
 
         return refit_draw(
@@ -157,7 +158,7 @@ def bootstrap(
     analysed.directory.mkdir(parents=True, exist_ok=True)
     with lock(analysed.directory):
         jobs: list[Job] = [_Best(shared)]
-        jobs += [_Draw(shared, number, seed, parametric, error_model) for number in range(1, n_draws + 1)]
+        jobs += [BootstrapDraw(shared, number, seed, parametric, error_model) for number in range(1, n_draws + 1)]
         announce("fit to the data")
         found, failed = run_jobs(jobs, executor=executor, workers=workers, on_done=_counting(announce, len(jobs)))
         if 0 not in found:

@@ -76,11 +76,18 @@ class Job(abc.ABC):
         """Compute it and leave the refinement as it was; the result can be pickled."""
 
 
-def run_job(job: Job) -> Any:
-    """Fit the refinement, unless this process has it, and compute a job."""
+@contextmanager
+def turn() -> Iterator[None]:
+    """Compute with one thread, while nothing else of this process that takes turns does."""
     from torchref_kinetic_plugin.threads import one_thread
 
     with _TURN, one_thread():
+        yield
+
+
+def run_job(job: Job) -> Any:
+    """Fit the refinement, unless this process has it, and compute a job."""
+    with turn():
         return job.compute(_fitted(job.shared))
 
 
@@ -124,7 +131,7 @@ def run_jobs(
     """
     if workers is not None and workers < 1:
         raise InputError(f"workers = {workers}: at least 1 is wanted")
-    count = min(len(jobs), _cores() if workers is None else workers)
+    count = min(len(jobs), cores() if workers is None else workers)
     found: dict[int, Any] = {}
     failed: dict[int, str] = {}
     with _processes(count) if executor is None else nullcontext(executor) as pool:
@@ -149,7 +156,7 @@ def _processes(count: int) -> Iterator[Executor]:
     """Processes that end with the block, at once where it is interrupted."""
     before = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(
-        count, mp_context=multiprocessing.get_context("spawn"), initializer=_leave_interrupts_to_parent
+        count, mp_context=multiprocessing.get_context("spawn"), initializer=leave_interrupts_to_parent
     )
     try:
         yield pool
@@ -161,11 +168,11 @@ def _processes(count: int) -> Iterator[Executor]:
     pool.shutdown()
 
 
-def _leave_interrupts_to_parent() -> None:
+def leave_interrupts_to_parent() -> None:
     """Ctrl-C reaches all processes of a terminal; the first one ends the others."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _cores() -> int:
+def cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

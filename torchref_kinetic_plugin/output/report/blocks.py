@@ -20,11 +20,14 @@ class Cell:
         The number behind it, in full, in the unit of the result; None where there is none.
     note : str
         Smaller, after the text.
+    link : str
+        A file beside the page that the text leads to.
     """
 
     text: str
     value: float | None = None
     note: str = ""
+    link: str = ""
 
 
 @final

@@ -1,28 +1,23 @@
-"""The page: its head, its sections in order, and the file."""
+"""The report: its head, its sections in order, and the file."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, final
 
 from torchref_kinetic_plugin.files import write_text
 from torchref_kinetic_plugin.output.report.agreement import agreement, last_statistics
-from torchref_kinetic_plugin.output.report.blocks import Cell, Section
+from torchref_kinetic_plugin.output.report.blocks import Section
 from torchref_kinetic_plugin.output.report.material import ReportMaterial
 from torchref_kinetic_plugin.output.report.mechanism import mechanism
 from torchref_kinetic_plugin.output.report.numbers import count, fixed
+from torchref_kinetic_plugin.output.report.page import KeyNumber, Verdict, page_html
 from torchref_kinetic_plugin.output.report.populations import occupancies
 from torchref_kinetic_plugin.output.report.provenance import plugin_sections, provenance
 from torchref_kinetic_plugin.output.report.request import asked, data
 from torchref_kinetic_plugin.output.report.structures import difference_maps, displacements
 from torchref_kinetic_plugin.output.report.uncertainty import uncertainty
 from torchref_kinetic_plugin.output.report.validation import validation
-
-if TYPE_CHECKING:
-    from jinja2 import Template
 
 #: Name of the file.
 REPORT = "report.html"
@@ -38,15 +33,6 @@ _SECTIONS: tuple[Callable[[ReportMaterial], Section | None], ...] = (
     uncertainty,
     validation,
 )
-
-
-@final
-@dataclass(frozen=True)
-class _KeyNumber:
-    """One of the few numbers at the top."""
-
-    title: str
-    cell: Cell
 
 
 def write_report(material: ReportMaterial) -> Path:
@@ -70,28 +56,15 @@ def report_html(material: ReportMaterial) -> str:
     result = material.result
     parts = [part(material) for part in _SECTIONS]
     sections = [each for each in (*parts, *plugin_sections(material), provenance(material)) if each is not None]
-    return _template().render(
+    return page_html(
         title=result.title or "Kinetic refinement",
         subtitle=_subtitle(material),
+        verdict=Verdict("Converged.", good=True) if result.converged else Verdict("Not converged.", good=False),
         key_numbers=_key_numbers(material),
-        converged=result.converged,
         remarks=[*result.remarks, *material.remarks],
-        sections=_with_own_anchors(sections),
+        nothing="Data, scheme and fit gave no reason for a remark.",
+        sections=sections,
     )
-
-
-@cache
-def _template() -> Template:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("torchref_kinetic_plugin.output.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("page.html")
 
 
 def _subtitle(material: ReportMaterial) -> str:
@@ -102,27 +75,14 @@ def _subtitle(material: ReportMaterial) -> str:
     return text + (f" of {experiments} experiments" if experiments > 1 else "")
 
 
-def _key_numbers(material: ReportMaterial) -> list[_KeyNumber]:
+def _key_numbers(material: ReportMaterial) -> list[KeyNumber]:
     result = material.result
     r_work, r_free, correlation = last_statistics(result)
     return [
-        _KeyNumber("observations", count(result.n_observations_work)),
-        _KeyNumber("free", count(result.n_observations_free)),
-        _KeyNumber("parameters", count(result.n_parameters)),
-        _KeyNumber("R-work", fixed(r_work, 4)),
-        _KeyNumber("R-free", fixed(r_free, 4)),
-        _KeyNumber("CC(ΔF), free", fixed(correlation, 3)),
+        KeyNumber("observations", count(result.n_observations_work)),
+        KeyNumber("free", count(result.n_observations_free)),
+        KeyNumber("parameters", count(result.n_parameters)),
+        KeyNumber("R-work", fixed(r_work, 4)),
+        KeyNumber("R-free", fixed(r_free, 4)),
+        KeyNumber("CC(ΔF), free", fixed(correlation, 3)),
     ]
-
-
-def _with_own_anchors(sections: list[Section]) -> list[Section]:
-    """The sections, none with the anchor of another: titles of plugins may repeat."""
-    taken: set[str] = set()
-    found = []
-    for each in sections:
-        anchor, number = each.anchor, 2
-        while anchor in taken:
-            anchor, number = f"{each.anchor}-{number}", number + 1
-        taken.add(anchor)
-        found.append(Section(each.title, anchor, each.blocks))
-    return found
