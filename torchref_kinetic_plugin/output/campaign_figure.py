@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from torchref_kinetic_plugin.output.panels import label_of, spans_decades
+from torchref_kinetic_plugin.output.panels import labels_of, spans_decades
 from torchref_kinetic_plugin.plotting.style import COLOURS, GREY, colour, draw_frame, marker, new_figure, plain
 from torchref_kinetic_plugin.results import SIGNED_KINDS, BootstrapEstimate, CampaignResult, CampaignRun, Estimate
 
@@ -65,10 +65,9 @@ def campaign_figure(result: CampaignResult) -> Figure:
     figure = new_figure((2.5 * across + (2.3 if named else 0.6), height * down + 0.35))
     grid = figure.subplots(down, across, squeeze=False, sharey=True).ravel()
     groups = _groups(result, runs)
-    several = len({each.experiment for each in parameters}) > 1
-    for axes, parameter in zip(grid, parameters, strict=False):
+    for axes, parameter, label in zip(grid, parameters, labels_of(parameters), strict=False):
         _panel(axes, parameter, runs, groups, named=named)
-        axes.set_xlabel(label_of(parameter.experiment, parameter.kind, parameter.name, parameter.unit, several=several))
+        axes.set_xlabel(plain(label))
     for axes in grid[len(parameters) :]:
         axes.set_visible(False)
     if len(groups) > 1:

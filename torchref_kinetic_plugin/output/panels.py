@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,7 +12,6 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from torchref_kinetic_plugin.plotting.style import new_figure
-from torchref_kinetic_plugin.results import BootstrapEstimate, Profile, StartedParameter
 
 #: Panels in a row, at most.
 _ACROSS = 3
@@ -38,7 +38,27 @@ def spans_decades(values: NDArray[np.float64]) -> bool:
     return bool((values > 0.0).all() and values.max() > _WIDE * values.min())
 
 
-def labels_of(rows: Sequence[Profile] | Sequence[BootstrapEstimate] | Sequence[StartedParameter]) -> list[str]:
+class NamedParameter(Protocol):
+    """Whatever belongs to one parameter."""
+
+    @property
+    def experiment(self) -> str:
+        """Whose it is."""
+
+    @property
+    def kind(self) -> str:
+        """As of `results.Estimate`."""
+
+    @property
+    def name(self) -> str:
+        """A transition, or the parameter's own."""
+
+    @property
+    def unit(self) -> str:
+        """Of its value."""
+
+
+def labels_of(rows: Sequence[NamedParameter]) -> list[str]:
     """What the axes of parameters are called."""
     several = len({each.experiment for each in rows}) > 1
     return [

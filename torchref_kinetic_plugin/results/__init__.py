@@ -26,7 +26,7 @@ from torchref_kinetic_plugin.results.resampling import (
     StartOutcome,
     StartReport,
 )
-from torchref_kinetic_plugin.results.result import SCHEMA, RefinementResult
+from torchref_kinetic_plugin.results.result import SCHEMA, RefinementResult, plain_json
 from torchref_kinetic_plugin.results.rows import (
     ALL_EXPERIMENTS,
     SIGNED_KINDS,
@@ -37,7 +37,6 @@ from torchref_kinetic_plugin.results.rows import (
     GeometrySummary,
     OccupancyEstimate,
     ResidueShift,
-    plain_json,
 )
 
 __all__ = [

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from torchref_kinetic_plugin.results.analysis import BootstrapEstimate
-from torchref_kinetic_plugin.results.result import Estimate, plain_json
+from torchref_kinetic_plugin.results.result import plain_json
+from torchref_kinetic_plugin.results.rows import Estimate
 
 #: Version of the form of ``campaign.json``; raised when a key changes its meaning.
 CAMPAIGN_SCHEMA = 1
