@@ -14,7 +14,7 @@ from torchref_kinetic_plugin.plugins.series import SeriesOccupancies
 from torchref_kinetic_plugin.refinement.curvature import error_coupling, scale_curvature
 from torchref_kinetic_plugin.refinement.error_model import error_model_covariance
 from torchref_kinetic_plugin.refinement.experiment import ExperimentModel, Floats
-from torchref_kinetic_plugin.refinement.quadratic import QuadraticForm, pseudo_inverse, score_rows
+from torchref_kinetic_plugin.refinement.quadratic import QuadraticForm, pseudo_inverse, score_sums
 from torchref_kinetic_plugin.threads import one_thread
 
 #: Up to so many parameters the curvature itself is computed, two evaluations of the likelihood for each.
@@ -188,7 +188,7 @@ class _Curvature:
         _, gradient, _ = self.fit.regularization()
         by_scales = []
         for model, (value, slopes) in zip(self.models, self.fit.jacobians(), strict=True):
-            occupancies, scales = (rows.sum(0) for rows in score_rows(model, model.evaluate(value)))
-            gradient = gradient - (slopes.T @ occupancies.to(torch.float64)).numpy()
-            by_scales.append(-scales.numpy())
+            occupancies, scales = score_sums(model, model.evaluate(value))
+            gradient = gradient - (slopes.T @ torch.from_numpy(occupancies)).numpy()
+            by_scales.append(-scales)
         return gradient, by_scales
