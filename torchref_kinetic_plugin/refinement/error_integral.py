@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -50,6 +51,8 @@ _ALIKE = 0.1
 _MANY_ERRORS = 20.0
 #: Numbers of one array of a block of reflections: bounds memory.
 _BLOCK_NUMBERS = 600_000
+#: The same on a device that works on many at once.
+_FAR_BLOCK_NUMBERS = 20_000_000
 
 
 def log_integral(sums: Tensor, reference: Tensor, variance: Tensor, centric: Tensor) -> Tensor:
@@ -91,11 +94,15 @@ class _LogIntegral(torch.autograd.Function):
 
         def integrate(chosen: Tensor, n_search: int, n_angles: int, alike: bool) -> None:
             nodes = n_angles * (_HERMITE_NODES if alike else _LEGENDRE_NODES)
-            for rows in torch.split(torch.nonzero(chosen).flatten(), max(1, _BLOCK_NUMBERS // nodes)):
+            for rows in _parts(chosen, nodes):
                 block = _Block(
                     sums[:, rows], reference[rows], precision[rows], typical[rows], information[rows], alike=alike
                 )
-                value[rows], slopes[:, rows], sharpness[rows] = block.integral(n_search, n_angles)
+                found = block.integral(n_search, n_angles)
+                for kept, new in zip((value, slopes, sharpness), found, strict=True):
+                    kept[..., rows] = (
+                        new if isinstance(rows, Tensor) else torch.where(chosen[rows], new, kept[..., rows])
+                    )
 
         integrate(centric, 0, 4, False)
         integrate(alike, _SEARCH_ANGLES, _N_ANGLES, True)
@@ -110,6 +117,23 @@ class _LogIntegral(torch.autograd.Function):
         slopes, precision, variance = ctx.saved_tensors
         slopes = slopes * gradient
         return slopes[:10], slopes[10], -slopes[11] * precision / variance, None
+
+
+def _parts(chosen: Tensor, nodes: int) -> Iterable[Tensor | slice]:
+    """Numbers of the chosen reflections in blocks; or all reflections, of which only the chosen ones are to be kept.
+
+    How many are chosen is known to their device alone. A processor is asked at no cost; another device would have to
+    be waited for four times in every evaluation, while nodes that are not needed cost it little.
+    """
+    if not _is_far(chosen.device):
+        return torch.split(torch.nonzero(chosen).flatten(), max(1, _BLOCK_NUMBERS // nodes))
+    length, count = max(1, _FAR_BLOCK_NUMBERS // nodes), len(chosen)
+    return (slice(first, min(first + length, count)) for first in range(0, count, length))
+
+
+def _is_far(device: torch.device) -> bool:
+    """Whether the device has to be waited for."""
+    return device.type != "cpu"
 
 
 def _typical_radius(sums: Tensor) -> tuple[Tensor, Tensor]:
@@ -144,23 +168,22 @@ class _Block:
         s, reference, precision = self.sums, self.reference, self.precision
         centric = n_search == 0
         if centric:
-            cosine = reference.new_tensor([[1.0], [1.0], [-1.0], [-1.0]])
+            cosine = torch.where(_four(reference.device) < 2, 1.0, -1.0).to(reference)
             sine = log_width = torch.zeros_like(cosine)
         else:
             angle, log_width = _trapezoid(*self._angular_range(n_search), n_angles)
             cosine, sine = torch.cos(angle), torch.sin(angle)
         quartic = self._quartic(cosine, sine)
         if self.alike:
-            x, powers, weights = hermite_nodes(_HERMITE_NODES)
+            x, powers, weights = hermite_nodes(_HERMITE_NODES, reference.device)
             centre, curvature = self._single_maximum(quartic)
             spread = torch.rsqrt(curvature)
             # There is no radius below zero, and angles that bring a node there are all but excluded by the data.
             log_width = torch.where(centre > -x[0] * spread, log_width, -math.inf)
         else:
-            x, powers, weights = legendre_nodes(_CENTRIC_NODES if centric else _LEGENDRE_NODES)
+            x, powers, weights = legendre_nodes(_CENTRIC_NODES if centric else _LEGENDRE_NODES, reference.device)
             low, high = self._both_maxima(quartic) if centric else self._largest_maximum(quartic)
             centre, spread = (low + high) / 2.0, (high - low) / 2.0
-        powers, weights = powers.to(reference), weights.to(reference)
         exponent = torch.mm(powers[:, :5], torch.stack(quartic.about(centre, spread)).flatten(1))
         exponent = exponent.view(len(x), *centre.shape) + (log_width + torch.log(spread))
         top = exponent.amax((0, 1))
@@ -260,8 +283,13 @@ class _Block:
         low = torch.where(inner == outer, (outer - far).clamp(min=0.0), low)
         below, above = (inner - near).clamp(min=0.0), torch.minimum(inner + near, between)
         above = torch.where(inner == outer, below, above).maximum(below)
-        is_outer = low.new_tensor([[True], [False], [True], [False]], dtype=torch.bool)
+        is_outer = _four(low.device) % 2 == 0
         return torch.where(is_outer, low, below), torch.where(is_outer, outer + far, above)
+
+
+def _four(device: torch.device) -> Tensor:
+    """(4, 1), numbers of the angles of centric reflections; nothing comes from the host, which would wait for that."""
+    return torch.arange(4, device=device).unsqueeze(1)
 
 
 def _trapezoid(low: Tensor, high: Tensor, count: int) -> tuple[Tensor, Tensor]:

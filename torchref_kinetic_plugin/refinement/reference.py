@@ -201,7 +201,9 @@ def _rescale(part: JointExperiment, values: AtomValues) -> None:
         grid.amplitude[0], grid.sigma[0], grid.hkl, model.data.crystal, atoms=atoms, masks=masks, free=grid.free
     )
     part.mask_scale.copy_(torch.as_tensor(found.mask_scale))
-    model.base_log_scale = model.base_log_scale + (torch.as_tensor(np.log(found.scale)) - model.base_log_scale[0])
+    model.base_log_scale = model.base_log_scale + (
+        torch.as_tensor(np.log(found.scale)).to(model.base_log_scale) - model.base_log_scale[0]
+    )
     model.nuisances.scale[:] = 0.0
     with torch.no_grad():
         model.components = part.components(values)
