@@ -9,6 +9,7 @@ costs no structure factors, and only its end needs the data again.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import final
 
 import numpy as np
@@ -100,9 +101,14 @@ class QuadraticForm:
         n = len(self.by_occupancies)
         return replace(self, occupancies=whole[:n, :n], coupling=whole[:n, n:], scales=whole[n:, n:])
 
+    @cached_property
+    def _scales_inverse(self) -> Floats:
+        """(T p, T p), which costs more than all else where there are many datasets."""
+        return pseudo_inverse(self.scales)
+
     def eliminated(self, refine_scale: bool = True) -> QuadraticTarget:
         """The form in the occupancies alone, at the best scales for each of them, or at the scales as they are."""
-        inverse = pseudo_inverse(self.scales) if refine_scale else np.zeros_like(self.scales)
+        inverse = self._scales_inverse if refine_scale else np.zeros_like(self.scales)
         through = self.coupling @ inverse
         gradient = self.by_occupancies - through @ self.by_scales
         information = self.occupancies - through @ self.coupling.T
@@ -115,7 +121,7 @@ class QuadraticForm:
     def scale_step(self, occupancies: Floats) -> Floats:
         """Change (T p,) of the scales' coefficients that is best for occupancies (K, N)."""
         change = (occupancies - self.centre).ravel()
-        step: Floats = pseudo_inverse(self.scales) @ (self.by_scales - self.coupling.T @ change)
+        step: Floats = self._scales_inverse @ (self.by_scales - self.coupling.T @ change)
         return step
 
 
