@@ -26,6 +26,7 @@ from torch import Tensor
 
 from torchref_kinetic_plugin.errors import ParameterError, ShapeError
 from torchref_kinetic_plugin.refinement.error_integral import STATISTICS, log_integral
+from torchref_kinetic_plugin.refinement.streamed_sums import MANY, streamed_sums
 
 
 @final
@@ -165,8 +166,12 @@ class CommonErrorLikelihood:
         """The same, of arguments known to be right: asks nothing of the device that it would have to wait for."""
         intensities, weights, constant = self.intensities, self.weights, self._constant
         if log_inflation is not None:
-            weights = weights * torch.exp(-2.0 * log_inflation)
             constant = constant + torch.where(self.present, log_inflation, 0.0).sum(0)
+        if log_scale is not None and log_inflation is not None and mixture.numel() > MANY:
+            sums, reference = streamed_sums(statistics, mixture, intensities, weights, log_scale, log_inflation)
+            return log_integral(sums, reference, error_variance, self.centric) - constant
+        if log_inflation is not None:
+            weights = weights * torch.exp(-2.0 * log_inflation)
         if log_scale is not None:
             square = torch.exp(2.0 * log_scale)
             intensities = intensities / square

@@ -253,7 +253,9 @@ class ExperimentModel:
             strength = torch.log1p(expected * torch.exp(2.0 * self.log_scale(rows=rows)) / sigmas)
             found[:, rows] = strength
             total += strength.sum(1, keepdim=True)
-        found -= total / shape[1]
+        for rows in self.blocks:
+            # Of two precisions torch would make copies of the whole.
+            found[:, rows] = found[:, rows].to(total) - total / shape[1]
         return found
 
     def _starting_variance(self) -> Tensor:
