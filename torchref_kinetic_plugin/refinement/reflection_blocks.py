@@ -11,7 +11,7 @@ import itertools
 import torch
 
 #: Bytes that one block may take.
-BLOCK_BYTES = 1 << 29
+BLOCK_BYTES = 1 << 28
 #: Bytes that an observation takes while the likelihood and its slopes are computed.
 _PER_OBSERVATION = 300
 #: Observations of an experiment beyond which what is kept of each of them is kept in single precision, if it may be.
