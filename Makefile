@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: example test lint types contracts check accuracy benchmark benchmark-long draws joint usual campaign campaign-speed choice coverage lysozyme clean
+.PHONY: example test lint types contracts check accuracy benchmark benchmark-long growth draws joint usual campaign campaign-speed choice coverage lysozyme clean
 
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -37,11 +37,15 @@ accuracy: $(INSTALLED)
 
 # Time and memory beside the framework's own kinetic module, in one process.
 benchmark: $(INSTALLED)
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks --json benchmark.json
 
 # As above, and what takes minutes because the framework does: the kinetic fit, 64 datasets.
 benchmark-long: $(INSTALLED)
 	$(BIN)/python -m benchmarks --long
+
+# How a joint step grows with timepoints, reflections and structures, and the memory of 1,000 x 100,000; six minutes.
+growth: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.growth --json growth.json
 
 # Bias, spread and coverage over 30 draws of the example's noise, and the comparison with a fit in two steps.
 draws: $(INSTALLED)

@@ -10,7 +10,8 @@ import torch
 from benchmarks.series import Series, example, lysozyme, with_timepoints
 from benchmarks.timing import in_turn
 from torchref_kinetic_plugin.bridge import StructureFactorBank, with_solvent
-from torchref_kinetic_plugin.refinement.experiment import ExperimentModel, Preparation, prepare_experiment
+from torchref_kinetic_plugin.refinement.experiment import ExperimentModel
+from torchref_kinetic_plugin.refinement.preparation import Preparation, prepare_experiment
 
 #: Largest ratio allowed at so many timepoints.
 LIMITS = {8: 1.3, 64: 1.8}

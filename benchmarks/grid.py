@@ -9,12 +9,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
 from benchmarks.framework_series import collected, double_precision, reflection_data
 from benchmarks.series import Series, example
+from benchmarks.timing import peak_memory
 from torchref_kinetic_plugin.bridge import fit_relative_scales
 from torchref_kinetic_plugin.bridge.environment import framework, quiet
 from torchref_kinetic_plugin.reflections import Observations, merge_grid, one_free_set
@@ -106,17 +106,7 @@ def _main(side: str) -> None:
         "framework": _framework,
     }
     measured = sides[side](series, datasets)
-    print(json.dumps({**measured, "peak": _peak()}))
-
-
-def _peak() -> int:
-    """Largest resident size of this process, bytes."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        # What getrusage tells is no less than the size of the process that started this one.
-        lines = status.read_text().splitlines()
-        return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
-    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(json.dumps({**measured, "peak": peak_memory()}))
 
 
 if __name__ == "__main__":

@@ -14,8 +14,9 @@ from benchmarks.framework_series import kinetic_model, kinetic_refinement
 from benchmarks.series import Series, example, provider
 from torchref_kinetic_plugin.bridge.environment import quiet
 from torchref_kinetic_plugin.plugins import SeriesOccupancies
-from torchref_kinetic_plugin.refinement.experiment import ExperimentModel, Preparation, prepare_experiment
+from torchref_kinetic_plugin.refinement.experiment import ExperimentModel
 from torchref_kinetic_plugin.refinement.kinetic_fit import KineticFit, fit_kinetics
+from torchref_kinetic_plugin.refinement.preparation import Preparation, prepare_experiment
 
 #: Largest ratio of the times.
 LIMIT = 1.0 / 300.0

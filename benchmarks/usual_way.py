@@ -38,7 +38,8 @@ from torchref_kinetic_plugin.bridge.environment import framework, quiet
 from torchref_kinetic_plugin.occupancies import occupancies_kinetics
 from torchref_kinetic_plugin.occupancies.curve_fit import fit_occupancies
 from torchref_kinetic_plugin.plugins import PluginManager
-from torchref_kinetic_plugin.refinement.experiment import ExperimentModel, prepare_experiment
+from torchref_kinetic_plugin.refinement.experiment import ExperimentModel
+from torchref_kinetic_plugin.refinement.preparation import prepare_experiment
 from torchref_kinetic_plugin.scheme import parse_rate, seconds_per
 from torchref_kinetic_plugin.simulation import Truth, read_truth
 from torchref_kinetic_plugin.workflow.loaded import LoadedRefinement

@@ -20,7 +20,7 @@ def known_errors():
     occupancies = provider()
     model = series(noise=0.1, d_min=4.5)
     model.nuisances.error[:] = [math.log(20.0**2), 0.0, 0.0]
-    model.refresh_inflation_design(occupancies()[0].detach())
+    model.refresh_strength(occupancies()[0].detach())
     return model, occupancies
 
 
@@ -34,7 +34,7 @@ def test_expected_errors_are_the_scatter_of_refits(known_errors, monkeypatch):
     errors = standard_errors(independent.slopes, expected.data)
     truth = [each.coordinate.place(each.value) for each in quantities]
     monkeypatch.setattr("torchref_kinetic_plugin.refinement.fit_state.settle_error_model", lambda *_: 0.0)
-    monkeypatch.setattr(ExperimentModel, "refresh_inflation_design", lambda *_: None)
+    monkeypatch.setattr(ExperimentModel, "refresh_strength", lambda *_: None)
     found = []
     for seed in range(60):
         data, again = drawn(model, occupancies()[0].detach(), np.random.default_rng([7, seed])), provider()

@@ -72,7 +72,7 @@ def fit_from_start(
     for model, judge in zip(models, fitted, strict=True):
         errors = judge.nuisances.copy()
         model.nuisances = Nuisances(model.nuisances.scale, errors.error, errors.inflation)
-        model.inflation_design = judge.inflation_design
+        model.strength = judge.strength
     held = fit_kinetics(models, provider, n_starts=1, refine_scale=refine_scale, refine_errors=False)
     return StartFit(held.iterations[-1].objective, free.converged and held.converged, start, parameters.values())
 

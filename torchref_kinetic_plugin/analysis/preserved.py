@@ -15,7 +15,7 @@ from torchref_kinetic_plugin.refinement.experiment import ExperimentModel
 def preserved(models: Sequence[ExperimentModel], provider: nn.Module | None = None) -> Iterator[None]:
     """Restore scales and error models, and the parameters of a provider, to the last bit on leaving."""
     nuisances = [model.nuisances for model in models]
-    designs = [model.inflation_design for model in models]
+    designs = [model.strength for model in models]
     parameters = [] if provider is None else list(provider.parameters())
     values = [parameter.detach().clone() for parameter in parameters]
     for model in models:
@@ -24,7 +24,7 @@ def preserved(models: Sequence[ExperimentModel], provider: nn.Module | None = No
         yield
     finally:
         for model, kept, design in zip(models, nuisances, designs, strict=True):
-            model.nuisances, model.inflation_design = kept, design
+            model.nuisances, model.strength = kept, design
         with torch.no_grad():
             for parameter, value in zip(parameters, values, strict=True):
                 parameter.copy_(value)

@@ -145,7 +145,7 @@ def fit_candidates(entries: Sequence[Entry], announce: Callable[[str], None] = l
         )
     best = max(range(len(entries)), key=lambda number: fits[number].iterations[-1].free)
     errors = [
-        (model.nuisances.error.copy(), model.nuisances.inflation.copy(), model.inflation_design.clone())
+        (model.nuisances.error.copy(), model.nuisances.inflation.copy(), model.strength.clone())
         for model in entries[best].models
     ]
     found = []
@@ -153,7 +153,7 @@ def fit_candidates(entries: Sequence[Entry], announce: Callable[[str], None] = l
         announce(f"leaving out each timepoint: {entry.name}")
         for model, (error, inflation, design) in zip(entry.models, errors, strict=True):
             model.nuisances.error, model.nuisances.inflation = error.copy(), inflation.copy()
-            model.inflation_design = design.clone()
+            model.strength = design.clone()
         found.append(_candidate(entry))
     return found
 
@@ -175,7 +175,7 @@ def _candidate(entry: Entry) -> Candidate:
         tuple(models),
         provider,
         ProviderParameters(provider).n_refined + scales,
-        sum(int(model.likelihood.present[:, model.work].sum()) for model in models),
+        sum(int(model.present()[:, model.work].sum()) for model in models),
         fit.iterations[-1].work,
         fit.iterations[-1].free,
         fit.converged,

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from torchref_kinetic_plugin.occupancies.second_order import SecondOrderFit
 from torchref_kinetic_plugin.plugins.series import SeriesOccupancies
+from torchref_kinetic_plugin.refinement.data_loss import DataLoss
 from torchref_kinetic_plugin.refinement.experiment import Evaluation, ExperimentModel, Floats
 from torchref_kinetic_plugin.refinement.quadratic import QuadraticForm, pseudo_inverse, score_rows
 
@@ -48,15 +49,17 @@ class GivenOthers:
 
         Both have the same error model.
         """
-        where = occupancies.detach().clone().requires_grad_()
-        scale = torch.as_tensor(less.nuisances.scale).clone().requires_grad_()
-        with torch.enable_grad():
-            both = (each.log_likelihood(model.components, where, scale) for each in (model, less))
-            together, alone = both
-            # Where the dataset has nothing both are the same number.
-            each = together - alone
-            by_occupancies, by_scales = torch.autograd.grad(each.sum(), (where, scale))
-        return cls(each.detach().cpu().numpy(), by_occupancies.numpy().ravel(), by_scales.numpy().ravel())
+        scale = torch.as_tensor(less.nuisances.scale)
+        together, alone = (
+            DataLoss(each, np.ones(len(each.work), dtype=np.bool_))(model.components, occupancies, scale)
+            for each in (model, less)
+        )
+        # Where the dataset has nothing both are the same number.
+        return cls(
+            (together.log_likelihood - alone.log_likelihood).cpu().numpy(),
+            (alone.by_occupancies - together.by_occupancies).cpu().numpy().ravel(),
+            (alone.by_scale - together.by_scale).cpu().numpy().ravel(),
+        )
 
 
 def training_influence(

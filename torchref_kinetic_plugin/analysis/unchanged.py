@@ -15,7 +15,7 @@ from torchref_kinetic_plugin.refinement.experiment import ExperimentModel
 def unchanged(models: Sequence[ExperimentModel], provider: SeriesOccupancies) -> Iterator[None]:
     """Put back a provider's raw parameters and the models' nuisances, to the bit, however the block ends."""
     parameters = [(each, each.detach().clone()) for each in provider.parameters()]
-    nuisances = [(model, model.nuisances, model.inflation_design) for model in models]
+    nuisances = [(model, model.nuisances, model.strength) for model in models]
     for model in models:
         model.nuisances = model.nuisances.copy()
     try:
@@ -25,4 +25,4 @@ def unchanged(models: Sequence[ExperimentModel], provider: SeriesOccupancies) ->
             for parameter, value in parameters:
                 parameter.copy_(value)
         for model, before, design in nuisances:
-            model.nuisances, model.inflation_design = before, design
+            model.nuisances, model.strength = before, design

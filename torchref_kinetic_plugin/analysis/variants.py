@@ -92,7 +92,7 @@ def as_timepoint(model: ExperimentModel, reference: str) -> ExperimentModel:
     )
     old = model.nuisances.copy()
     other.nuisances = Nuisances(old.scale[order], old.error, old.inflation[order])
-    other.inflation_design = model.inflation_design[order]
+    other.strength = model.strength[order]
     return other
 
 
@@ -146,7 +146,7 @@ def _with_grid(model: ExperimentModel, grid: Grid, rows: Tensor | None = None) -
     # Designs are functions of the reflection; those of a drawn list may span less than the whole.
     other.scale_design, other.error_design = model.scale_design[chosen], model.error_design[chosen]
     other.nuisances = model.nuisances.copy()
-    other.inflation_design = model.inflation_design[:, chosen].clone()
+    other.strength = model.strength[:, chosen].clone()
     return other
 
 

@@ -71,7 +71,8 @@ class RowRestraints:
 
     def __init__(self, bank: SharedAtomBank, moving: NDArray[np.bool_] | None = None) -> None:
         self._bank = bank
-        self._moving = bank.moving if moving is None else torch.tensor(moving)
+        self._moving = bank.moving if moving is None else torch.tensor(moving, device=bank.moving.device)
+        self._symmetry = _symmetry(bank)
         with settings(dtype=bank.structures.dtype, cutoff=bank.structures.cutoff), quiet():
             tables = [model.restraints.restraints for model in bank.structures.models]
         self._bond = self._table(_columns(tables, "bond", "all", ("references", "sigmas")))
@@ -116,8 +117,8 @@ class RowRestraints:
                 columns = (
                     data["min_distances"],
                     data["weights"],
-                    torch.zeros(n) if operations is None else operations,
-                    torch.zeros(n, 3) if offsets is None else offsets,
+                    data["weights"].new_zeros(n) if operations is None else operations,
+                    data["weights"].new_zeros(n, 3) if offsets is None else offsets,
                 )
                 found.append((number, data["indices"], columns))
         self._contact = self._table(found)
@@ -174,36 +175,38 @@ class RowRestraints:
 
     def _distances(self, xyz: Tensor, table: _Table) -> Tensor:
         *_, operation, offset = table.columns
-        rotations, translations, to_fractional, to_cartesian = self._symmetry(xyz)
+        rotations, translations, to_fractional, to_cartesian = self._symmetry
         second = xyz[table.rows[:, 1]] @ to_fractional.T
         number = operation.long()
         second = torch.einsum("nij,nj->ni", rotations[number], second) + translations[number] + offset
         difference = second @ to_cartesian.T - xyz[table.rows[:, 0]]
         return torch.sqrt(difference.square().sum(1) + 1e-8)
 
-    def _symmetry(self, xyz: Tensor) -> tuple[Tensor, ...]:
-        crystal = self._bank.structures.crystal
-        operations = list(crystal.space_group.operations())
-        rotations = xyz.new_tensor([op.rot for op in operations]) / operations[0].DEN
-        whole = xyz.new_tensor([op.tran for op in operations]) / operations[0].DEN
-        to_cartesian = xyz.new_tensor(np.asarray(crystal.orthogonalization))
-        return rotations, whole, torch.linalg.inv(to_cartesian), to_cartesian
-
     def _table(self, found: Sequence[tuple[int, Tensor, tuple[Tensor, ...]]]) -> _Table:
         """Restraints of all structures on rows: those that move, each once."""
         dtype = self._bank.structures.dtype
         if not found:
-            none = torch.zeros(0, dtype=dtype)
-            return _Table(torch.zeros(0, 4, dtype=torch.long), (none,) * 4)
+            none = torch.zeros(0, dtype=dtype, device=self._moving.device)
+            return _Table(none.new_zeros(0, 4, dtype=torch.long), (none,) * 4)
         rows = torch.cat([self._bank.rows[number][indices.long()] for number, indices, _ in found])
         columns = [torch.cat(parts).to(dtype) for parts in zip(*(each for *_, each in found), strict=True)]
         kept = self._moving[rows].any(1)
         rows, columns = rows[kept], [column[kept] for column in columns]
         signature = np.column_stack(
-            [rows.numpy(), *(column.flatten(1) if column.dim() > 1 else column for column in columns)]
+            [each.cpu() for each in (rows, *(c.flatten(1) if c.dim() > 1 else c for c in columns))]
         )
-        first = torch.from_numpy(np.sort(np.unique(signature.round(6), axis=0, return_index=True)[1]))
+        first = torch.from_numpy(np.sort(np.unique(signature.round(6), axis=0, return_index=True)[1])).to(rows.device)
         return _Table(rows[first], tuple(column[first] for column in columns))
+
+
+def _symmetry(bank: SharedAtomBank) -> Columns:
+    """Rotations (n, 3, 3) and translations (n, 3) of the operations, to fractional coordinates and back (3, 3)."""
+    crystal, like = bank.structures.crystal, bank.start.xyz
+    operations = list(crystal.space_group.operations())
+    rotations = like.new_tensor([op.rot for op in operations]) / operations[0].DEN
+    whole = like.new_tensor([op.tran for op in operations]) / operations[0].DEN
+    to_cartesian = like.new_tensor(np.asarray(crystal.orthogonalization))
+    return rotations, whole, torch.linalg.inv(to_cartesian), to_cartesian
 
 
 def _bond_deviations(xyz: Tensor, table: _Table) -> Tensor:

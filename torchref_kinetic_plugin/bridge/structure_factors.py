@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import Any, final
 
 import gemmi
@@ -13,37 +12,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from torchref_kinetic_plugin.bridge.atom_table import has_hydrogens, occupancies_of, reader_of, smallest_b
+from torchref_kinetic_plugin.bridge.atom_table import smallest_b
 from torchref_kinetic_plugin.bridge.crystal import Crystal, Indices
-from torchref_kinetic_plugin.bridge.environment import complex_of, framework, quiet, settings
+from torchref_kinetic_plugin.bridge.environment import complex_of, quiet, settings
+from torchref_kinetic_plugin.bridge.framework_model import KINDS, StructureAtoms, atoms_of, model_of, tables_of
 from torchref_kinetic_plugin.bridge.solvent import SolventMasks
 from torchref_kinetic_plugin.bridge.transform import DensityTransform
 from torchref_kinetic_plugin.errors import ShapeError, UnknownNameError
 
-KINDS = ("xyz", "adp", "u")
 _NYQUIST = 3.0  # grid points per resolution length that TorchRef takes by itself
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class StructureAtoms:
-    """Atoms of one structure in the data's cell.
-
-    Attributes
-    ----------
-    xyz, b, u : Tensor
-        (n, 3) Cartesian, A; (n,) B, 0 where anisotropic, and (n, 6) U, 0 where isotropic, A^2.
-    anisotropic : Tensor
-        (n,) bool.
-    form : pair of Tensor
-        (n, n_terms) amplitudes and widths of the form factors.
-    """
-
-    xyz: Tensor
-    b: Tensor
-    u: Tensor
-    anisotropic: Tensor
-    form: tuple[Tensor, Tensor]
 
 
 @final
@@ -139,11 +116,13 @@ class StructureFactorBank:
             "cif_path": [os.fspath(path) for path in restraint_files] or None,
         }
         with self._settings(), quiet():
-            self.models = tuple(_model(structure, crystal, options, frozenset(free)) for structure in structures)
+            self.models = tuple(model_of(structure, crystal, options, frozenset(free)) for structure in structures)
         smallest = min(smallest_b(structure) for structure in structures)
         smallest = smallest if sharpest is None else min(smallest, sharpest)
         needed = 8.0 * math.pi**2 / 1.1 * (resolution / sampling) ** 2 - smallest
         self.blur = max(0.0, needed) if blur is None else blur
+        isotropic = [self.blur / (8.0 * math.pi**2)] * 3
+        self._blur_u = torch.tensor([*isotropic, 0.0, 0.0, 0.0], dtype=dtype, device=device)
         squares = torch.as_tensor(crystal.resolution(indices) ** -2.0, dtype=dtype, device=device)
         self._sharpening = torch.exp(0.25 * self.blur * squares)
         self._solvent = SolventMasks(structures, indices, crystal)
@@ -176,11 +155,11 @@ class StructureFactorBank:
             return torch.stack([self._of_atoms(model) for model in self.models])
 
     def _of_atoms(self, model: Any) -> Tensor:
-        isotropic, anisotropic = self._tables(model)
+        isotropic, anisotropic = tables_of(model)
         xyz, b, *form = isotropic
         isotropic = (xyz, b + self.blur, *form)
         xyz, u, *form = anisotropic
-        anisotropic = (xyz, u + self._blur_tensor(u), *form)
+        anisotropic = (xyz, u + self._blur_u, *form)
         return self.from_density(self._density(model, isotropic, anisotropic))
 
     def _density(self, model: Any, isotropic: Any, anisotropic: Any) -> Tensor:
@@ -204,30 +183,10 @@ class StructureFactorBank:
             self._transform = DensityTransform(extractor.equiv_hkls, extractor.phases, fft.grid_shape, volume)
         return self._transform(density) * self._sharpening
 
-    def _tables(self, model: Any) -> tuple[Any, Any]:
-        """Coordinates, displacement, occupancies and form factors of isotropic and of anisotropic atoms."""
-        isotropic, anisotropic = model.get_iso(), model.get_aniso()
-        if model.wavelength is not None:
-            isotropic, anisotropic, _ = model._add_anomalous_scattering(isotropic, anisotropic, include_fdp=False)
-        return isotropic, anisotropic
-
-    def _blur_tensor(self, like: Tensor) -> Tensor:
-        return like.new_tensor([1.0, 1.0, 1.0, 0.0, 0.0, 0.0]) * (self.blur / (8.0 * math.pi**2))
-
     def atoms(self, structure: int) -> StructureAtoms:
         """The atoms of a structure as they are, in the order of gemmi's ``model.all()``."""
-        model = self.models[structure]
-        with self._settings(), torch.no_grad():
-            isotropic, anisotropic = self._tables(model)
-        flags = torch.as_tensor(model.aniso_flag, dtype=torch.bool, device=self.hkl.device)
-        n, parts = len(flags), (~flags, flags)
-        xyz, b, u = isotropic[0].new_zeros(n, 3), isotropic[0].new_zeros(n), isotropic[0].new_zeros(n, 6)
-        form = tuple(isotropic[0].new_zeros(n, isotropic[which].shape[1]) for which in (3, 4))
-        for chosen, table in zip(parts, (isotropic, anisotropic), strict=True):
-            xyz[chosen] = table[0]
-            form[0][chosen], form[1][chosen] = table[3], table[4]
-        b[parts[0]], u[parts[1]] = isotropic[1], anisotropic[1]
-        return StructureAtoms(xyz, b, u, flags, (form[0], form[1]))
+        with self._settings():
+            return atoms_of(self.models[structure])
 
     def density_of(
         self,
@@ -253,7 +212,7 @@ class StructureFactorBank:
         anisotropic : bool
             Which displacement it is.
         """
-        given = (xyz, displacement + (self._blur_tensor(xyz) if anisotropic else self.blur), occupancy, *form)
+        given = (xyz, displacement + (self._blur_u if anisotropic else self.blur), occupancy, *form)
         shape = (0,) if anisotropic else (0, 6)
         none = (xyz[:0], xyz.new_zeros(shape), occupancy[:0], form[0][:0], form[1][:0])
         with self._settings():
@@ -299,18 +258,3 @@ class StructureFactorBank:
             for parameter in model.parameters()
             if parameter.requires_grad and parameter.numel()
         ]
-
-
-def _model(structure: gemmi.Structure, crystal: Crystal, options: dict[str, Any], free: frozenset[str]) -> Any:
-    # Frames of riding hydrogens need the restraints (2 s); nothing rides where nothing moves.
-    riding = "xyz" in free and has_hydrogens(structure)
-    model = framework("model").ModelFT(hydrogen_mode="riding" if riding else "atoms", **options)
-    model.load(reader_of(structure, crystal))
-    occupancies = torch.as_tensor(occupancies_of(structure), dtype=options["dtype_float"])
-    wrappers = framework("model.parameter_wrappers")
-    model.occupancy = wrappers.OccupancyTensor(occupancies, use_sigmoid=False, device=options["device"])
-    model.occupancy_mask.fill_(False)
-    for kind in (*KINDS, "occupancy"):
-        if kind not in free:
-            model.freeze(kind)
-    return model

@@ -36,45 +36,69 @@ def amplitude_form(model: ExperimentModel, occupancies: Tensor) -> QuadraticForm
     occupancies : Tensor
         (K, N) of the timepoints, likewise.
     """
-    everywhere = model.with_references(occupancies)
-    first, used = model.data.n_fixed, torch.as_tensor(np.flatnonzero(model.work), device=model.components.device)
-    mixture, parts = model.mixture(everywhere)[:, used], model.components[:, used]
-    amplitude = mixture.abs()
-    inverse_scale = torch.exp(-model.log_scale()[:, used])
-    grid = model.data.grid
-    observed, sigma = (torch.as_tensor(each).to(inverse_scale)[:, used] for each in (grid.amplitude, grid.sigma))
-    present = torch.as_tensor(grid.mask, device=used.device)[:, used] & torch.isfinite(observed) & (sigma > 0.0)
-    root = torch.where(present, 1.0 / (sigma * inverse_scale), 0.0)
-    residual = torch.where(present, observed * inverse_scale - amplitude, 0.0)
-
-    phase = mixture / amplitude.clamp(min=_NO_PHASE * float(amplitude.max()))
-    # Weighted derivatives: (N, K, n) of a timepoint's amplitudes in its occupancies, (T, p, n) in its scale.
-    by_occupancies = _along(parts.unsqueeze(0), phase[first:].unsqueeze(1)) * root[first:].unsqueeze(1)
-    by_scales = model.scale_design[used].T.unsqueeze(0) * (amplitude * root).unsqueeze(1)
-
-    # An amplitude shows one of the two components of the common error; a centric reflection's has only one.
-    precision = (root**2).sum(0) + torch.where(model.likelihood.centric, 1.0, 2.0)[used] / model.error_variance()[used]
-    common = (root**2 * residual).sum(0) / precision
-    weighted = (root * (residual - common)).unsqueeze(2)
-    share = (root * torch.rsqrt(precision)).unsqueeze(1)
-    ours, theirs = by_occupancies * share[first:], by_scales * share
+    everywhere, first = model.with_references(occupancies), model.data.n_fixed
+    strongest = 0.0
+    for rows in model.blocks:
+        strongest = max(strongest, float(model.mixture(everywhere, rows)[:, _within(model, rows)].abs().max()))
     # From (N, K) to (K, N), the order of a form.
     k, n = occupancies.shape
     order = torch.arange(n * k).reshape(n, k).T.flatten()
-    own = _block_diagonal(each @ each.T for each in by_occupancies)
-    mixed = _block_diagonal(parts @ rows.T for parts, rows in zip(by_occupancies, by_scales[first:], strict=True))
-    scales = _block_diagonal(each @ each.T for each in by_scales)
-    ours, theirs = ours.flatten(0, 1), theirs.flatten(0, 1)
-    coupling = -ours @ theirs.T
-    coupling[:, -mixed.shape[1] :] += mixed
-    return QuadraticForm(
-        occupancies.cpu().numpy(),
-        torch.bmm(by_occupancies, weighted[first:]).flatten()[order].cpu().numpy(),
-        torch.bmm(by_scales, weighted).flatten().cpu().numpy(),
-        (own - ours @ ours.T)[order][:, order].cpu().numpy(),
-        coupling[order].cpu().numpy(),
-        (scales - theirs @ theirs.T).cpu().numpy(),
+    sums: list[Tensor] = []
+    for rows in model.blocks:
+        by_occupancies, by_scales, root, residual, precision = _derivatives(model, everywhere, rows, strongest)
+        common = (root**2 * residual).sum(0) / precision
+        weighted = (root * (residual - common)).unsqueeze(2)
+        share = (root * torch.rsqrt(precision)).unsqueeze(1)
+        ours, theirs = by_occupancies * share[first:], by_scales * share
+        own = _block_diagonal(each @ each.T for each in by_occupancies)
+        mixed = _block_diagonal(parts @ rows.T for parts, rows in zip(by_occupancies, by_scales[first:], strict=True))
+        scales = _block_diagonal(each @ each.T for each in by_scales)
+        ours, theirs = ours.flatten(0, 1), theirs.flatten(0, 1)
+        coupling = -ours @ theirs.T
+        coupling[:, -mixed.shape[1] :] += mixed
+        found = [
+            torch.bmm(by_occupancies, weighted[first:]).flatten()[order],
+            torch.bmm(by_scales, weighted).flatten(),
+            (own - ours @ ours.T)[order][:, order],
+            coupling[order],
+            scales - theirs @ theirs.T,
+        ]
+        sums = [whole.add_(more) for whole, more in zip(sums, found, strict=True)] if sums else found
+    return QuadraticForm(occupancies.cpu().numpy(), *(each.cpu().numpy() for each in sums))
+
+
+def _within(model: ExperimentModel, rows: slice) -> Tensor:
+    """Numbers of the work reflections of a block, within it."""
+    return torch.as_tensor(np.flatnonzero(model.work[rows]), device=model.components.device)
+
+
+def _derivatives(
+    model: ExperimentModel, everywhere: Tensor, rows: slice, strongest: float
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Of the amplitudes of the work reflections of a block, at occupancies (K, T), in units of their errors.
+
+    Derivatives (N, K, n) in the occupancies and (T, p, n) in the scales, one over the errors (T, n), residuals (T, n),
+    electrons, and the precision (n,) of the common error with all data.
+    """
+    first, within = model.data.n_fixed, _within(model, rows)
+    used = within + (rows.start or 0)
+    mixture, parts = model.mixture(everywhere, rows)[:, within], model.components[:, used]
+    amplitude = mixture.abs()
+    inverse_scale = torch.exp(-model.log_scale(rows=rows)[:, within])
+    grid = model.data.grid
+    observed, sigma = (
+        torch.as_tensor(each[:, rows]).to(inverse_scale)[:, within] for each in (grid.amplitude, grid.sigma)
     )
+    present = torch.isfinite(observed) & (sigma > 0.0)
+    root = torch.where(present, 1.0 / (sigma * inverse_scale), 0.0)
+    residual = torch.where(present, observed * inverse_scale - amplitude, 0.0)
+
+    phase = mixture / amplitude.clamp(min=_NO_PHASE * strongest)
+    by_occupancies = _along(parts.unsqueeze(0), phase[first:].unsqueeze(1)) * root[first:].unsqueeze(1)
+    by_scales = model.scale_design[used].T.unsqueeze(0) * (amplitude * root).unsqueeze(1)
+    # An amplitude shows one of the two components of the common error; a centric reflection's has only one.
+    precision = (root**2).sum(0) + torch.where(model.centric, 1.0, 2.0)[used] / model.error_variance()[used]
+    return by_occupancies, by_scales, root, residual, precision
 
 
 def _block_diagonal(blocks: Iterable[Tensor]) -> Tensor:

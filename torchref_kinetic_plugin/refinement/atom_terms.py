@@ -84,10 +84,11 @@ class AtomRestraints:
         factors = {} if weights is None else weights
         self._factor = {kind: factors.get(group, 1.0) for group, kinds in GROUPS.items() for kind in kinds}
         self._anchor, self._anisotropic = anchor, anisotropic
-        rows = torch.as_tensor(free)
+        device = anchor.xyz.device
+        rows = torch.as_tensor(free, device=device)
         self._bonded = geometry.bonded
-        self._compared = rows[torch.as_tensor(known)[rows]]
-        alone = torch.ones(len(known), dtype=torch.bool)
+        self._compared = rows[torch.as_tensor(known, device=device)[rows]]
+        alone = torch.ones(len(known), dtype=torch.bool, device=device)
         alone[self._bonded.flatten()] = False
         self._alone = rows[alone[rows]]
         self._anchor_log_b = torch.log(self._equivalent_b(anchor))

@@ -17,7 +17,8 @@ Measurements enter as intensities, whose errors are normal also where they are w
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
 from typing import final
 
 import torch
@@ -25,6 +26,7 @@ from torch import Tensor
 
 from torchref_kinetic_plugin.errors import ParameterError, ShapeError
 from torchref_kinetic_plugin.refinement.error_integral import STATISTICS, log_integral
+from torchref_kinetic_plugin.refinement.streamed_sums import MANY, streamed_sums
 
 
 @final
@@ -52,6 +54,27 @@ class Scores:
     log_inflation: Tensor
     log_error_variance: Tensor
 
+    @classmethod
+    def joined(cls, parts: Iterable[Scores]) -> Scores:
+        """Those of several blocks of reflections as those of all of them."""
+        each = list(parts)
+        if len(each) == 1:
+            return each[0]
+        return cls(*(torch.cat([getattr(part, of.name) for part in each], dim=-1) for of in fields(cls)))
+
+
+def require_sigmas(intensities: Tensor, sigmas: Tensor) -> None:
+    """Refuse a sigma (T, H) that is not above 0, of what was measured.
+
+    Raises
+    ------
+    ParameterError
+        When there is one.
+    """
+    present = torch.isfinite(intensities) & torch.isfinite(sigmas)
+    if not bool((sigmas[present] > 0.0).all()):
+        raise ParameterError("a sigma is not above 0")
+
 
 @final
 class CommonErrorLikelihood:
@@ -63,6 +86,8 @@ class CommonErrorLikelihood:
         (T, H) float64, as measured; NaN where a dataset lacks a reflection, which then counts in the others only.
     centric : Tensor
         (H,) bool; there E lies along the line of the structure factor.
+    sigmas_checked : bool
+        Whether it is known that they are above 0: a device would have to be waited for to ask.
 
     Raises
     ------
@@ -72,14 +97,14 @@ class CommonErrorLikelihood:
         For a sigma that is not above 0.
     """
 
-    def __init__(self, intensities: Tensor, sigmas: Tensor, centric: Tensor) -> None:
+    def __init__(self, intensities: Tensor, sigmas: Tensor, centric: Tensor, *, sigmas_checked: bool = False) -> None:
         if intensities.dim() != 2 or intensities.shape != sigmas.shape:
             raise ShapeError(f"intensities {tuple(intensities.shape)} and sigmas {tuple(sigmas.shape)} are not (T, H)")
         if centric.shape != intensities.shape[1:]:
             raise ShapeError(f"centric must have the {intensities.shape[1]} reflections of the intensities")
         self.present = torch.isfinite(intensities) & torch.isfinite(sigmas)
-        if not bool((sigmas[self.present] > 0.0).all()):
-            raise ParameterError("a sigma is not above 0")
+        if not sigmas_checked:
+            require_sigmas(intensities, sigmas)
         self.intensities = torch.where(self.present, intensities, 0.0)
         self.weights = torch.where(self.present, sigmas**-2.0, 0.0)
         self.centric = centric
@@ -129,10 +154,24 @@ class CommonErrorLikelihood:
             raise ShapeError(f"error_variance must have the {self.shape[1]} reflections of the intensities")
         if not bool((error_variance > 0.0).all()):
             raise ParameterError("a variance of the common error is not above 0")
+        return self.of_each(mixture, error_variance, log_scale, log_inflation)
+
+    def of_each(
+        self,
+        mixture: Tensor,
+        error_variance: Tensor,
+        log_scale: Tensor | None = None,
+        log_inflation: Tensor | None = None,
+    ) -> Tensor:
+        """The same, of arguments known to be right: asks nothing of the device that it would have to wait for."""
         intensities, weights, constant = self.intensities, self.weights, self._constant
         if log_inflation is not None:
-            weights = weights * torch.exp(-2.0 * log_inflation)
             constant = constant + torch.where(self.present, log_inflation, 0.0).sum(0)
+        if log_scale is not None and log_inflation is not None and mixture.numel() > MANY:
+            sums, reference = streamed_sums(statistics, mixture, intensities, weights, log_scale, log_inflation)
+            return log_integral(sums, reference, error_variance, self.centric) - constant
+        if log_inflation is not None:
+            weights = weights * torch.exp(-2.0 * log_inflation)
         if log_scale is not None:
             square = torch.exp(2.0 * log_scale)
             intensities = intensities / square
@@ -151,7 +190,7 @@ class CommonErrorLikelihood:
             for value in (mixture, torch.log(error_variance), log_scale, log_inflation)
         ]
         with torch.enable_grad():
-            value = self(inputs[0], torch.exp(inputs[1]), inputs[2], inputs[3])
+            value = self.of_each(inputs[0], torch.exp(inputs[1]), inputs[2], inputs[3])
             by_mixture, by_variance, by_scale, by_inflation = torch.autograd.grad(value.sum(), inputs)
         return Scores(value.detach(), by_mixture, by_scale, by_inflation, by_variance)
 

@@ -9,6 +9,7 @@ reflections at once shows a row of the curvature of each reflection: two evaluat
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import final
 
@@ -44,20 +45,28 @@ class Curvature:
 @torch.no_grad()
 def scale_curvature(model: ExperimentModel, occupancies: Tensor) -> Floats:
     """Curvature (T p, T p) in the scales' coefficients alone, at occupancies (K, N); 2 T evaluations."""
-    differences = _Differences(model, occupancies)
-    rows = [differences.by_scale(dataset)[1] for dataset in range(len(model.data.datasets))]
+    return _symmetric(_summed(_scale_rows(block) for block in _differences(model, occupancies))[0])
+
+
+def _scale_rows(differences: _Differences) -> list[Tensor]:
+    rows = [differences.by_scale(dataset)[1] for dataset in range(differences.n_datasets)]
     design = differences.design
-    return _symmetric(torch.cat([torch.einsum("un,ni,nj->iuj", row, design, design).flatten(1) for row in rows]))
+    return [torch.cat([torch.einsum("un,ni,nj->iuj", row, design, design).flatten(1) for row in rows])]
 
 
 @torch.no_grad()
 def full_curvature(model: ExperimentModel, occupancies: Tensor) -> Curvature:
     """Curvature in occupancies (K, N) and in the scales' coefficients; 6 T evaluations."""
-    differences = _Differences(model, occupancies)
+    own, mixed, scales = _summed(_full_rows(block) for block in _differences(model, occupancies))
+    return Curvature(_symmetric(own), mixed.cpu().numpy(), _symmetric(scales))
+
+
+def _full_rows(differences: _Differences) -> list[Tensor]:
     design, parts = differences.design, torch.view_as_real(differences.components)
-    k, n, first = len(parts), model.n_timepoints, model.data.n_fixed
+    k, first = len(parts), differences.first
+    n = differences.n_datasets - first
     scales, coupling = [], []
-    for dataset in range(len(model.data.datasets)):
+    for dataset in range(differences.n_datasets):
         by_mixture, by_scale = differences.by_scale(dataset)
         scales.append(torch.einsum("un,ni,nj->iuj", by_scale, design, design).flatten(1))
         # (K, N) occupancies against this dataset's coefficients.
@@ -67,8 +76,7 @@ def full_curvature(model: ExperimentModel, occupancies: Tensor) -> Curvature:
     for timepoint in range(n):
         along = [differences.by_mixture(first + timepoint, direction) for direction in (1.0, 1.0j)]
         own[..., timepoint] = torch.einsum("unab,kna,lnb->kul", torch.stack(along, dim=-1), parts, parts)
-    mixed = torch.cat(coupling, dim=1).cpu().numpy()
-    return Curvature(_symmetric(own.flatten(2).flatten(0, 1)), mixed, _symmetric(torch.cat(scales)))
+    return [own.flatten(2).flatten(0, 1), torch.cat(coupling, dim=1), torch.cat(scales)]
 
 
 @torch.no_grad()
@@ -77,15 +85,26 @@ def error_coupling(model: ExperimentModel, occupancies: Tensor) -> tuple[Floats,
 
     The q of the common error's variance come first, then three of each dataset's inflation; 2 T + 2 evaluations.
     """
-    differences = _Differences(model, occupancies)
+    found = _summed(_error_rows(block) for block in _differences(model, occupancies))
+    return found[0].cpu().numpy(), found[1].cpu().numpy()
+
+
+def _error_rows(differences: _Differences) -> list[Tensor]:
     design, parts = differences.design, torch.view_as_real(differences.components)
     by_occupancies, by_scales = [], []
-    for number in range(-1, len(model.data.datasets)):
+    for number in range(-1, differences.n_datasets):
         by_mixture, by_scale = differences.by_error(number)
         own = differences.error_design if number < 0 else differences.inflation_design[number]
         by_occupancies.append(torch.einsum("una,kna,nj->kuj", by_mixture, parts, own).flatten(0, 1))
         by_scales.append(torch.einsum("un,ni,nj->uij", by_scale, design, own).flatten(0, 1))
-    return torch.cat(by_occupancies, dim=1).cpu().numpy(), torch.cat(by_scales, dim=1).cpu().numpy()
+    return [torch.cat(by_occupancies, dim=1), torch.cat(by_scales, dim=1)]
+
+
+def _summed(blocks: Iterable[list[Tensor]]) -> list[Tensor]:
+    sums: list[Tensor] = []
+    for found in blocks:
+        sums = [whole + more for whole, more in zip(sums, found, strict=True)] if sums else found
+    return sums
 
 
 def _symmetric(whole: Tensor) -> Floats:
@@ -93,20 +112,38 @@ def _symmetric(whole: Tensor) -> Floats:
     return np.asarray(0.5 * (matrix + matrix.T))
 
 
+def _differences(model: ExperimentModel, occupancies: Tensor) -> Iterator[_Differences]:
+    """Of each block of reflections."""
+    everywhere = model.with_references(occupancies)
+    n_reflections = len(model.work)
+    square = 0.0
+    for rows in model.blocks:
+        of_block = float(model.mixture(everywhere, rows).abs().square().mean())
+        square += of_block * ((rows.stop - rows.start) / n_reflections)
+    length = _STEP * math.sqrt(square)
+    for rows in model.blocks:
+        yield _Differences(model, everywhere, rows, length)
+
+
 @final
 class _Differences:
-    """Differences of scores of the work reflections when one number of one dataset moves."""
+    """Differences of scores of the work reflections of a block when one number of one dataset moves."""
 
-    def __init__(self, model: ExperimentModel, occupancies: Tensor) -> None:
-        self._model, self._first = model, model.data.n_fixed
-        self._work = torch.as_tensor(np.flatnonzero(model.work), device=model.components.device)
-        self._mixture = model.mixture(model.with_references(occupancies))
-        self._variance, self._log_scale = model.error_variance(), model.log_scale()
-        self._inflation = model.log_inflation()
-        self._length = _STEP * self._mixture.abs().square().mean().sqrt()
-        self.design, self.components = model.scale_design[self._work], model.components[:, self._work]
-        self.error_design = model.error_design[self._work]
-        self.inflation_design = model.inflation_design[:, self._work]
+    def __init__(self, model: ExperimentModel, everywhere: Tensor, rows: slice, length: float) -> None:
+        self._likelihood, self.first, self.n_datasets = (
+            model.likelihood_of(rows),
+            model.data.n_fixed,
+            len(model.data.datasets),
+        )
+        self._work = torch.as_tensor(np.flatnonzero(model.work[rows]), device=model.components.device)
+        self._mixture = model.mixture(everywhere, rows)
+        self._variance, self._log_scale = model.error_variance()[rows], model.log_scale(rows=rows)
+        self._inflation = model.log_inflation(rows=rows)
+        self._length = length
+        work = self._work + (rows.start or 0)
+        self.design, self.components = model.scale_design[work], model.components[:, work]
+        self.error_design = model.error_design[work]
+        self.inflation_design = model.inflation_design(work)
 
     def by_scale(self, dataset: int) -> tuple[Tensor, Tensor]:
         """Curvature (N, n, 2) of mixtures with, and (T, n) of ln k with, ln k of a dataset."""
@@ -143,10 +180,10 @@ class _Differences:
     def _scores(
         self, mixture: Tensor, log_scale: Tensor, variance: Tensor | None = None, inflation: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        scores = self._model.likelihood.scores(
+        scores = self._likelihood.scores(
             mixture,
             self._variance if variance is None else variance,
             log_scale,
             self._inflation if inflation is None else inflation,
         )
-        return torch.view_as_real(scores.mixture[self._first :, self._work]), scores.log_scale[:, self._work]
+        return torch.view_as_real(scores.mixture[self.first :, self._work]), scores.log_scale[:, self._work]

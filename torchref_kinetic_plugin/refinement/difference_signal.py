@@ -35,13 +35,13 @@ def difference_signal(model: ExperimentModel, bank: SharedAtomBank) -> Floats:
     factors = bank.structure_factors(AtomValues(xyz, bank.start.b, bank.start.u))[0]
     alone = torch.as_tensor(model.reference_occupancies).unsqueeze(1).expand(-1, model.n_timepoints)
     force = model.evaluate(alone).scores.mixture[model.data.n_references :].clone()
-    force[:, torch.as_tensor(~model.work)] = 0.0
-    electrons = bank.electrons.clamp(min=_LEAST_ELECTRONS).numpy()
+    force[:, torch.as_tensor(~model.work, device=force.device)] = 0.0
+    electrons = bank.electrons.clamp(min=_LEAST_ELECTRONS).cpu().numpy()
     rows = []
     for number, each in enumerate(force):
         pull = (each.real * factors.real + each.imag * factors.imag).sum()
         (gradient,) = torch.autograd.grad(pull, xyz, retain_graph=number + 1 < len(force))
-        each_atom = gradient.numpy() / electrons[:, None]
+        each_atom = gradient.cpu().numpy() / electrons[:, None]
         noise = 1.4826 * np.median(np.abs(each_atom), axis=0)
         rows.append(np.linalg.norm(each_atom / np.maximum(noise, 1e-300), axis=1))
     return np.array(rows).reshape(len(force), bank.n_rows)

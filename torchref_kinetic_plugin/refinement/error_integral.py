@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from torchref_kinetic_plugin.refinement.error_angles import numbers_of_angles, sharpness_on, trapezoid
 from torchref_kinetic_plugin.refinement.quartic import Quartic, hermite_nodes, legendre_nodes
 
 #: Names of the sums over datasets: of w, w x, w y, w x^2, w x y, w y^2, w q, w x q, w y q, w q^2.
@@ -28,11 +30,10 @@ _W, _XX, _YY, _Q = (STATISTICS.index(name) for name in ("w", "xx", "yy", "q"))
 _SEARCH_ANGLES = 11
 _ANGLE_WIDTHS = 8.0
 _N_ANGLES = 15
-#: Curvature of the logarithm per step of the angles above which there were too few (a trapezoid over a normal curve
-#: with a step of h standard deviations, curvature h^2, is wrong by 2 exp(-2 pi^2 / h^2)), the share of the integral
-#: that may be overlooked, and how many angles then serve.
+#: Sharpness of the integrand on the angles (see `sharpness_on`) above which there were too few (a trapezoid over a
+#: normal curve with a step of h standard deviations, curvature h^2, is wrong by 2 exp(-2 pi^2 / h^2)), and how many
+#: then serve.
 _SHARP = 1.6
-_NO_SHARE = 1e-5
 _MANY_ANGLES = 61
 #: Logarithm below its largest value at which the integrand is left out.
 _NEGLIGIBLE = 18.0
@@ -50,6 +51,8 @@ _ALIKE = 0.1
 _MANY_ERRORS = 20.0
 #: Numbers of one array of a block of reflections: bounds memory.
 _BLOCK_NUMBERS = 600_000
+#: The same on a device that works on many at once.
+_FAR_BLOCK_NUMBERS = 20_000_000
 
 
 def log_integral(sums: Tensor, reference: Tensor, variance: Tensor, centric: Tensor) -> Tensor:
@@ -91,11 +94,15 @@ class _LogIntegral(torch.autograd.Function):
 
         def integrate(chosen: Tensor, n_search: int, n_angles: int, alike: bool) -> None:
             nodes = n_angles * (_HERMITE_NODES if alike else _LEGENDRE_NODES)
-            for rows in torch.split(torch.nonzero(chosen).flatten(), max(1, _BLOCK_NUMBERS // nodes)):
+            for rows in _parts(chosen, nodes):
                 block = _Block(
                     sums[:, rows], reference[rows], precision[rows], typical[rows], information[rows], alike=alike
                 )
-                value[rows], slopes[:, rows], sharpness[rows] = block.integral(n_search, n_angles)
+                found = block.integral(n_search, n_angles)
+                for kept, new in zip((value, slopes, sharpness), found, strict=True):
+                    kept[..., rows] = (
+                        new if isinstance(rows, Tensor) else torch.where(chosen[rows], new, kept[..., rows])
+                    )
 
         integrate(centric, 0, 4, False)
         integrate(alike, _SEARCH_ANGLES, _N_ANGLES, True)
@@ -110,6 +117,23 @@ class _LogIntegral(torch.autograd.Function):
         slopes, precision, variance = ctx.saved_tensors
         slopes = slopes * gradient
         return slopes[:10], slopes[10], -slopes[11] * precision / variance, None
+
+
+def _parts(chosen: Tensor, nodes: int) -> Iterable[Tensor | slice]:
+    """Numbers of the chosen reflections in blocks; or all reflections, of which only the chosen ones are to be kept.
+
+    How many are chosen is known to their device alone. A processor is asked at no cost; another device would have to
+    be waited for four times in every evaluation, while nodes that are not needed cost it little.
+    """
+    if not _is_far(chosen.device):
+        return torch.split(torch.nonzero(chosen).flatten(), max(1, _BLOCK_NUMBERS // nodes))
+    length, count = max(1, _FAR_BLOCK_NUMBERS // nodes), len(chosen)
+    return (slice(first, min(first + length, count)) for first in range(0, count, length))
+
+
+def _is_far(device: torch.device) -> bool:
+    """Whether the device has to be waited for."""
+    return device.type != "cpu"
 
 
 def _typical_radius(sums: Tensor) -> tuple[Tensor, Tensor]:
@@ -144,23 +168,22 @@ class _Block:
         s, reference, precision = self.sums, self.reference, self.precision
         centric = n_search == 0
         if centric:
-            cosine = reference.new_tensor([[1.0], [1.0], [-1.0], [-1.0]])
+            cosine = torch.where(numbers_of_angles(reference.device) < 2, 1.0, -1.0).to(reference)
             sine = log_width = torch.zeros_like(cosine)
         else:
-            angle, log_width = _trapezoid(*self._angular_range(n_search), n_angles)
+            angle, log_width = trapezoid(*self._angular_range(n_search), n_angles)
             cosine, sine = torch.cos(angle), torch.sin(angle)
         quartic = self._quartic(cosine, sine)
         if self.alike:
-            x, powers, weights = hermite_nodes(_HERMITE_NODES)
+            x, powers, weights = hermite_nodes(_HERMITE_NODES, reference.device)
             centre, curvature = self._single_maximum(quartic)
             spread = torch.rsqrt(curvature)
             # There is no radius below zero, and angles that bring a node there are all but excluded by the data.
             log_width = torch.where(centre > -x[0] * spread, log_width, -math.inf)
         else:
-            x, powers, weights = legendre_nodes(_CENTRIC_NODES if centric else _LEGENDRE_NODES)
+            x, powers, weights = legendre_nodes(_CENTRIC_NODES if centric else _LEGENDRE_NODES, reference.device)
             low, high = self._both_maxima(quartic) if centric else self._largest_maximum(quartic)
             centre, spread = (low + high) / 2.0, (high - low) / 2.0
-        powers, weights = powers.to(reference), weights.to(reference)
         exponent = torch.mm(powers[:, :5], torch.stack(quartic.about(centre, spread)).flatten(1))
         exponent = exponent.view(len(x), *centre.shape) + (log_width + torch.log(spread))
         top = exponent.amax((0, 1))
@@ -169,7 +192,7 @@ class _Block:
         # The area element of polar coordinates is one power of r more.
         at_angle, m1, m2, m3, m4 = _moments_of_radius(moments, centre, spread)[0 if centric else 1 :][:5]
         total = at_angle.sum(0)
-        sharpness = torch.zeros_like(total) if centric else _sharpness(at_angle / total)
+        sharpness = torch.zeros_like(total) if centric else sharpness_on(at_angle / total)
         m1, m2, m3, m4 = (m / total for m in (m1, m2, m3, m4))
         log_norm = torch.log(precision / (2.0 * math.pi))
         log_norm = 0.5 * log_norm if centric else log_norm
@@ -206,7 +229,7 @@ class _Block:
     def _angular_range(self, count: int) -> tuple[Tensor, Tensor]:
         """Lowest and highest angle (h,) about the reference's phase at which the integrand is not negligible."""
         half = (_ANGLE_WIDTHS / torch.sqrt(self.precision * self.typical * self.reference)).clamp(max=math.pi)
-        angles, _ = _trapezoid(-half, half, count)
+        angles, _ = trapezoid(-half, half, count)
         quartic = self._quartic(torch.cos(angles), torch.sin(angles))
         if self.alike:
             # The parabola about the typical radius tells where there is anything.
@@ -260,22 +283,8 @@ class _Block:
         low = torch.where(inner == outer, (outer - far).clamp(min=0.0), low)
         below, above = (inner - near).clamp(min=0.0), torch.minimum(inner + near, between)
         above = torch.where(inner == outer, below, above).maximum(below)
-        is_outer = low.new_tensor([[True], [False], [True], [False]], dtype=torch.bool)
+        is_outer = numbers_of_angles(low.device) % 2 == 0
         return torch.where(is_outer, low, below), torch.where(is_outer, outer + far, above)
-
-
-def _trapezoid(low: Tensor, high: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Angles (count, h) and the logarithms of their weights; right also for a full turn, whose ends are one place."""
-    steps = torch.linspace(0.0, 1.0, count, dtype=low.dtype, device=low.device).unsqueeze(1)
-    ends = torch.where((steps == 0.0) | (steps == 1.0), 0.5, 1.0)
-    return low + (high - low) * steps, torch.log((high - low) / (count - 1) * ends)
-
-
-def _sharpness(share: Tensor) -> Tensor:
-    """Largest curvature (h,) of the logarithm per step of the angles (n_angles, h), where that matters."""
-    log_share = torch.log(share.clamp(min=_NO_SHARE / 100.0))
-    bend = 2.0 * log_share[1:-1] - log_share[2:] - log_share[:-2]
-    return torch.where(share[1:-1] > _NO_SHARE, bend, 0.0).amax(0)
 
 
 def _moments_of_radius(moments: Tensor, centre: Tensor, spread: Tensor) -> list[Tensor]:

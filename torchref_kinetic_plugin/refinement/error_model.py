@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from scipy.linalg import block_diag
 from torch import Tensor
 
-from torchref_kinetic_plugin.refinement.common_error import Scores
 from torchref_kinetic_plugin.refinement.experiment import ExperimentModel, Floats
 
 #: Standard deviation of the prior on coefficients of ln(inflation): a few hundred free reflections weigh far more.
@@ -38,9 +39,8 @@ def settle_error_model(model: ExperimentModel, occupancies: Tensor) -> float:
     """
     before = model.nuisances.copy()
     for _ in range(_MAX_ROUNDS):
-        scores = model.free_scores(occupancies)
-        error = _error_step(model, scores)
-        inflation = _inflation_step(model, scores)
+        terms = _Terms.at(model, occupancies)
+        error, inflation = terms.error_step(), terms.inflation_step(model.nuisances.inflation)
         model.nuisances.error = model.nuisances.error + error
         model.nuisances.inflation = model.nuisances.inflation + inflation
         if max(np.abs(error).max(), np.abs(inflation).max()) < SMALL_CHANGE:
@@ -54,38 +54,50 @@ def error_model_covariance(model: ExperimentModel, occupancies: Tensor) -> Float
 
     The common error's come first, then three of each dataset's inflation. Each group is as of its own fit.
     """
-    scores = model.free_scores(occupancies)
-    _, information = _error_terms(model, scores)
-    _, inflation = _inflation_terms(model)
-    return np.asarray(block_diag(np.linalg.inv(information), *np.linalg.inv(inflation)))
+    terms = _Terms.at(model, occupancies)
+    return np.asarray(block_diag(np.linalg.inv(terms.error_information), *np.linalg.inv(terms.inflation_information)))
 
 
-def _error_step(model: ExperimentModel, scores: Scores) -> Floats:
-    slope, information = _error_terms(model, scores)
-    step = np.linalg.solve(information, slope)
-    return np.asarray(step * min(1.0, _LONGEST_STEP / max(float(np.abs(step).max()), 1e-300)))
+@dataclass(frozen=True, eq=False)
+class _Terms:
+    """Slopes and information of the coefficients, summed over the free reflections.
 
+    Of the common error's variance (q,) and (q, q), of the inflation (T, 3) and (T, 3, 3); the prior's precision is in
+    the information.
+    """
 
-def _error_terms(model: ExperimentModel, scores: Scores) -> tuple[Floats, Floats]:
-    """Slope (q,) and information (q, q) of the coefficients of the common error's variance."""
-    each = scores.log_error_variance.unsqueeze(1) * model.error_design[model.free_rows]
-    information = (each.T @ each).cpu().numpy()
-    # A curvature as of one reflection keeps a term that nothing determines where it is.
-    return each.sum(0).cpu().numpy(), information + np.eye(len(information))
+    error_slope: Floats
+    error_information: Floats
+    inflation_slope: Floats
+    inflation_information: Floats
 
+    @classmethod
+    def at(cls, model: ExperimentModel, occupancies: Tensor) -> _Terms:
+        q, (n_datasets, width) = len(model.nuisances.error), model.nuisances.inflation.shape
+        zeros = model.error_design.new_zeros
+        error_slope, error_information = zeros(q), zeros(q, q)
+        slope, information = zeros(n_datasets, width), zeros(n_datasets, width, width)
+        for rows, scores in model.free_parts(occupancies):
+            each = scores.log_error_variance.unsqueeze(1) * model.error_design[rows]
+            error_slope += each.sum(0)
+            error_information += each.T @ each
+            design = model.inflation_design(rows) * model.present(rows).unsqueeze(2)
+            slope += (design * scores.log_inflation.unsqueeze(2)).sum(1)
+            # The information that a normal error has on ln sigma is 2, whatever it is.
+            information += 2.0 * torch.einsum("thi,thj->tij", design, design)
+        return cls(
+            error_slope.cpu().numpy(),
+            # A curvature as of one reflection keeps a term that nothing determines where it is.
+            error_information.cpu().numpy() + np.eye(q),
+            slope.cpu().numpy(),
+            information.cpu().numpy() + _INFLATION_SPREAD**-2.0 * np.eye(width),
+        )
 
-def _inflation_step(model: ExperimentModel, scores: Scores) -> Floats:
-    design, information = _inflation_terms(model)
-    slope = (design * scores.log_inflation.unsqueeze(2)).sum(1).cpu().numpy()
-    slope = slope - _INFLATION_SPREAD**-2.0 * model.nuisances.inflation
-    step = np.linalg.solve(information, slope[..., None])[..., 0]
-    return np.clip(step, -_LONGEST_STEP, _LONGEST_STEP)
+    def error_step(self) -> Floats:
+        step = np.linalg.solve(self.error_information, self.error_slope)
+        return np.asarray(step * min(1.0, _LONGEST_STEP / max(float(np.abs(step).max()), 1e-300)))
 
-
-def _inflation_terms(model: ExperimentModel) -> tuple[Tensor, Floats]:
-    """Design (T, n_free, 3) of the measured, and information (T, 3, 3) with the prior's precision."""
-    rows = model.free_rows
-    design = model.inflation_design[:, rows] * model.likelihood.present[:, rows].unsqueeze(2)
-    # The information that a normal error has on ln sigma is 2, whatever it is.
-    information = 2.0 * torch.einsum("thi,thj->tij", design, design).cpu().numpy()
-    return design, information + _INFLATION_SPREAD**-2.0 * np.eye(3)
+    def inflation_step(self, inflation: Floats) -> Floats:
+        slope = self.inflation_slope - _INFLATION_SPREAD**-2.0 * inflation
+        step = np.linalg.solve(self.inflation_information, slope[..., None])[..., 0]
+        return np.clip(step, -_LONGEST_STEP, _LONGEST_STEP)

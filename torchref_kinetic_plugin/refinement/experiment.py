@@ -2,139 +2,39 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import copy
+from collections.abc import Iterator
+from functools import cached_property
 from typing import final
 
-import gemmi
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from torchref_kinetic_plugin.bridge import (
-    AbsoluteScale,
-    AnisotropicScales,
-    Crystal,
-    ScaleForm,
-    StructureFactorBank,
-    fit_absolute_scale,
-    fit_relative_scales,
-    with_solvent,
-)
+from torchref_kinetic_plugin.bridge import ScaleForm
 from torchref_kinetic_plugin.errors import ShapeError
-from torchref_kinetic_plugin.refinement.common_error import CommonErrorLikelihood, Scores
-from torchref_kinetic_plugin.reflections import Grid
+from torchref_kinetic_plugin.refinement.common_error import CommonErrorLikelihood, Scores, require_sigmas
+from torchref_kinetic_plugin.refinement.evaluation import Evaluation, Parts
+from torchref_kinetic_plugin.refinement.measured import ExperimentData, Flags, Floats, Nuisances
+from torchref_kinetic_plugin.refinement.reflection_blocks import block_length, kept_dtype, reflection_blocks
 
-_log = logging.getLogger(__name__)
+__all__ = ["Evaluation", "ExperimentData", "ExperimentModel", "Flags", "Floats", "Nuisances"]
 
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
-
-#: Chebyshev polynomials in 1/d^2 that describe ln of the error's variance.
+#: Chebyshev polynomials in 1/d^2 that describe ln of the error's variance; the second is the first of the inflation's.
 _ERROR_TERMS = 3
 #: Smallest starting variance of the common error, as a fraction of the mean intensity.
 _LEAST_ERROR = 1e-3
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class ExperimentData:
-    """What was measured in one experiment.
-
-    Attributes
-    ----------
-    name : str
-        Name of the experiment.
-    datasets : tuple of str
-        (T,) names; references come first.
-    times : tuple of float
-        (N,) delays of the timepoints in seconds, N = T - n_references.
-    grid : Grid
-        All datasets, in the same order.
-    references_move : bool
-        Whether the occupancies of the references depend on what is refined, as before a temperature jump; the provider
-        then gives them too, first.
-    """
-
-    name: str
-    datasets: tuple[str, ...]
-    times: tuple[float, ...]
-    grid: Grid
-    references_move: bool = False
-
-    def __post_init__(self) -> None:
-        if len(self.datasets) != len(self.grid.amplitude) or len(self.times) > len(self.datasets):
-            raise ShapeError(
-                f"experiment {self.name!r}: {len(self.datasets)} names and {len(self.times)} times for "
-                f"{len(self.grid.amplitude)} datasets"
-            )
-
-    @property
-    def n_references(self) -> int:
-        """Number of datasets without a delay."""
-        return len(self.datasets) - len(self.times)
-
-    @property
-    def n_fixed(self) -> int:
-        """Number of datasets whose occupancies stand still, those that the provider does not give."""
-        return 0 if self.references_move else self.n_references
-
-    @property
-    def crystal(self) -> Crystal:
-        """Cell and space group of the data."""
-        return Crystal(self.grid.cell, self.grid.spacegroup)
-
-
-@final
-@dataclass
-class Nuisances:
-    """What the likelihood depends on beside the occupancies; coefficients of linear forms.
-
-    Attributes
-    ----------
-    scale : ndarray
-        (T, p), of ln k on `ScaleForm`, added to the scales found before the fit.
-    error : ndarray
-        (q,), of ln of the variance of the common error, in 1/d^2.
-    inflation : ndarray
-        (T, 3), of ln of the factor by which sigmas are too small: constant, 1/d^2, ln(1 + I / sigma).
-    """
-
-    scale: Floats
-    error: Floats
-    inflation: Floats
-
-    def copy(self) -> Nuisances:
-        """A copy that does not follow."""
-        return Nuisances(self.scale.copy(), self.error.copy(), self.inflation.copy())
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class Evaluation:
-    """Log-likelihood of one experiment at some occupancies and nuisances, with its derivatives.
-
-    Attributes
-    ----------
-    occupancies : Tensor
-        (K, T), references included.
-    scores : Scores
-        Of each reflection.
-    work, free : float
-        Sum of the log-likelihood over the work and the free reflections.
-    """
-
-    occupancies: Tensor
-    scores: Scores
-    work: float
-    free: float
+#: Some reflections: a block, or their numbers.
+Rows = slice | Tensor
+_ALL = slice(None)
 
 
 @final
 class ExperimentModel:
     """Forward model and likelihood of one experiment; structures as given.
+
+    What has a number for each observation beside the data themselves is computed block by block (see
+    `reflection_blocks`); where one block holds all reflections it is kept.
 
     Parameters
     ----------
@@ -148,6 +48,13 @@ class ExperimentModel:
         (K,), of the references; without any, of the first dataset, at the start.
     resolution_terms : int
         See `ScaleForm`.
+
+    Attributes
+    ----------
+    blocks : tuple of slice
+        Of all reflections.
+    strength : Tensor
+        (T, H), what the sigmas' model depends on beside 1/d^2: ln(1 + I / sigma) of the model, less its mean.
     """
 
     def __init__(
@@ -170,20 +77,17 @@ class ExperimentModel:
         self.components = components
         self.reference_occupancies = np.asarray(reference_occupancies, dtype=np.float64)
         device = components.device
+        self._before = torch.as_tensor(self.reference_occupancies, device=device).unsqueeze(1)
         self._intensities = torch.as_tensor(grid.intensity, device=device)
         self._sigmas = torch.as_tensor(grid.intensity_sigma, device=device)
-        self.likelihood = CommonErrorLikelihood(
-            self._intensities, self._sigmas, torch.as_tensor(grid.centric, device=device)
-        )
+        self.centric = torch.as_tensor(grid.centric, device=device)
+        self.blocks = reflection_blocks(n_sets, n_reflections)
+        for rows in self.blocks:
+            require_sigmas(self._intensities[:, rows], self._sigmas[:, rows])
         present = grid.mask.any(axis=0)
         self.work: Flags = ~grid.free & present
         self.free: Flags = grid.free & present
         self.free_rows = torch.as_tensor(np.flatnonzero(self.free), device=device)
-        self._free_likelihood = CommonErrorLikelihood(
-            self._intensities[:, self.free_rows],
-            self._sigmas[:, self.free_rows],
-            self.likelihood.centric[self.free_rows],
-        )
         self.base_log_scale = torch.as_tensor(log_scale, device=device)
         self.scale_design = torch.as_tensor(
             ScaleForm.over(data.crystal, grid.hkl, resolution_terms).design(grid.hkl), device=device
@@ -191,7 +95,6 @@ class ExperimentModel:
         squares = grid.resolution**-2.0
         x = 2.0 * (squares - squares.min()) / max(float(np.ptp(squares)), 1e-12) - 1.0
         self.error_design = torch.as_tensor(np.polynomial.chebyshev.chebvander(x, _ERROR_TERMS - 1), device=device)
-        self._x = torch.as_tensor(x, device=device)
         self._log_epsilon = torch.as_tensor(np.log(grid.epsilon), device=device)
         start = self.components.T.abs().square().mean(1) * _LEAST_ERROR
         self.nuisances = Nuisances(
@@ -200,33 +103,61 @@ class ExperimentModel:
             inflation=np.zeros((n_sets, 3)),
         )
         self.nuisances.error[0] = float(torch.log(self._starting_variance().clamp(min=start.mean())))
-        self.inflation_design = self._inflation_design(self.mixture(self._all_reference()))
+        self.strength = self._strength(self._all_reference())
 
     @property
     def n_timepoints(self) -> int:
         """N, datasets whose occupancies the provider gives."""
         return len(self.data.datasets) - self.data.n_fixed
 
-    def with_references(self, occupancies: Tensor) -> Tensor:
-        """Occupancies (K, T) of all datasets from those (K, N) that the provider gives."""
-        before = torch.as_tensor(self.reference_occupancies, dtype=torch.float64).unsqueeze(1)
-        return torch.cat([before.expand(-1, self.data.n_fixed), occupancies.to(torch.float64).cpu()], dim=1)
+    def present(self, rows: Rows = _ALL) -> Tensor:
+        """(T, h) bool, which observations there are."""
+        return torch.isfinite(self._intensities[:, rows]) & torch.isfinite(self._sigmas[:, rows])
 
-    def _all_reference(self) -> Tensor:
-        return self.with_references(
-            torch.as_tensor(self.reference_occupancies).unsqueeze(1).expand(-1, self.n_timepoints)
+    @cached_property
+    def likelihood(self) -> CommonErrorLikelihood:
+        """Of all reflections at once."""
+        return self._likelihood_of(_ALL)
+
+    def likelihood_of(self, block: slice) -> CommonErrorLikelihood:
+        """Of one of the blocks."""
+        return self.likelihood if len(self.blocks) == 1 else self._likelihood_of(block)
+
+    def _likelihood_of(self, rows: Rows) -> CommonErrorLikelihood:
+        return CommonErrorLikelihood(
+            self._intensities[:, rows], self._sigmas[:, rows], self.centric[rows], sigmas_checked=True
         )
 
-    def mixture(self, occupancies: Tensor) -> Tensor:
-        """Structure factors (T, H) of each dataset, in electrons, from occupancies (K, T)."""
-        weights = occupancies.to(self.components.device, self.components.real.dtype)
-        parts = torch.view_as_real(self.components).flatten(1)
+    @cached_property
+    def _free_likelihood(self) -> CommonErrorLikelihood:
+        return self._likelihood_of(self.free_rows)
+
+    def with_references(self, occupancies: Tensor) -> Tensor:
+        """Occupancies (K, T) of all datasets from those (K, N) that the provider gives, on the model's device."""
+        before = self._before.expand(-1, self.data.n_fixed)
+        return torch.cat([before, occupancies.to(before)], dim=1)
+
+    def _all_reference(self) -> Tensor:
+        return self.with_references(self._before.expand(-1, self.n_timepoints))
+
+    def mixture(self, occupancies: Tensor, rows: Rows = _ALL, components: Tensor | None = None) -> Tensor:
+        """Structure factors (T, h) of each dataset, in electrons, from occupancies (K, T).
+
+        With the model's components (K, H), or with others that are of these reflections alone.
+        """
+        parts = self.components[:, rows] if components is None else components
+        weights = occupancies.to(parts.device, parts.real.dtype)
+        parts = torch.view_as_real(parts).flatten(1)
         return torch.view_as_complex((weights.T @ parts).reshape(len(weights.T), -1, 2))
 
-    def log_scale(self, nuisances: Nuisances | None = None) -> Tensor:
-        """(T, H), ln of what takes electrons to each dataset's amplitudes."""
+    def log_scale(self, nuisances: Nuisances | None = None, rows: Rows = _ALL) -> Tensor:
+        """(T, h), ln of what takes electrons to each dataset's amplitudes."""
         used = self.nuisances if nuisances is None else nuisances
-        return self.base_log_scale + torch.as_tensor(used.scale).to(self.scale_design) @ self.scale_design.T
+        return self.scale_at(torch.as_tensor(used.scale).to(self.scale_design), rows)
+
+    def scale_at(self, coefficients: Tensor, rows: Rows = _ALL) -> Tensor:
+        """The same at coefficients (T, p) on the model's device, with gradients to them."""
+        return self.base_log_scale[:, rows] + coefficients @ self.scale_design[rows].T
 
     def error_variance(self, nuisances: Nuisances | None = None) -> Tensor:
         """(H,), variance of the common error, electrons squared."""
@@ -234,51 +165,72 @@ class ExperimentModel:
         logarithm = self.error_design @ torch.as_tensor(used.error).to(self.error_design)
         return torch.exp(logarithm + self._log_epsilon)
 
-    def log_inflation(self, nuisances: Nuisances | None = None) -> Tensor:
-        """(T, H), ln of the factor by which sigmas are too small."""
+    def log_inflation(self, nuisances: Nuisances | None = None, rows: Rows = _ALL) -> Tensor:
+        """(T, h), ln of the factor by which sigmas are too small."""
         used = self.nuisances if nuisances is None else nuisances
-        coefficients = torch.as_tensor(used.inflation).to(self.inflation_design)
-        return (self.inflation_design * coefficients.unsqueeze(1)).sum(2)
+        return self.inflation_at(torch.as_tensor(used.inflation).to(self.error_design), rows)
 
-    def log_likelihood(self, components: Tensor, occupancies: Tensor, scale: Tensor) -> Tensor:
-        """Log-likelihood of each reflection (H,), with gradients to all arguments.
+    def inflation_at(self, coefficients: Tensor, rows: Rows = _ALL) -> Tensor:
+        """The same at coefficients (T, 3) on the model's device."""
+        constant, slope, by_strength = coefficients.unsqueeze(2).unbind(1)
+        return (constant + slope * self.error_design[rows, 1]) + by_strength * self.strength[:, rows]
 
-        At structure factors (K, H) with solvent, occupancies (K, N) of the timepoints and coefficients (T, p) of the
-        scales; the error model stands still.
-        """
-        weights = self.with_references(occupancies).to(components.device)
-        parts = torch.view_as_real(components).flatten(1)
-        mixture = torch.view_as_complex((weights.T @ parts).reshape(weights.shape[1], -1, 2))
-        log_scale = self.base_log_scale + scale.to(self.scale_design) @ self.scale_design.T
-        return self.likelihood(mixture, self.error_variance(), log_scale, self.log_inflation())
+    def inflation_design(self, rows: Rows) -> Tensor:
+        """(T, h, 3), derivatives of that in its coefficients."""
+        strength = self.strength[:, rows].to(torch.float64)
+        return torch.stack([torch.ones_like(strength), self.error_design[rows, 1].expand_as(strength), strength], dim=2)
 
     def evaluate(self, occupancies: Tensor, nuisances: Nuisances | None = None) -> Evaluation:
         """Log-likelihood at occupancies (K, N) of the timepoints, with all derivatives."""
         everywhere = self.with_references(occupancies)
-        scores = self.likelihood.scores(
-            self.mixture(everywhere),
-            self.error_variance(nuisances),
-            self.log_scale(nuisances),
-            self.log_inflation(nuisances),
+        used = (self.nuisances if nuisances is None else nuisances).copy()
+        if len(self.blocks) == 1:
+            kept = self._scores(everywhere, used, self.blocks[0])
+            return self._evaluation(everywhere, kept.log_likelihood, lambda: iter([(self.blocks[0], kept)]))
+        # What is computed again later is so at this point, wherever the model is by then.
+        here = copy.copy(self)
+        with torch.no_grad():
+            values = torch.cat([here._value(everywhere, used, rows) for rows in self.blocks])
+        return self._evaluation(
+            everywhere, values, lambda: ((rows, here._scores(everywhere, used, rows)) for rows in here.blocks)
         )
-        each = scores.log_likelihood.cpu().numpy()
-        return Evaluation(everywhere, scores, float(each[self.work].sum()), float(each[self.free].sum()))
 
-    def free_scores(self, occupancies: Tensor) -> Scores:
-        """Log-likelihood and derivatives of the free reflections alone (n_free), in the order of `free`.
+    def _evaluation(self, everywhere: Tensor, log_likelihood: Tensor, parts: Parts) -> Evaluation:
+        each = log_likelihood.cpu().numpy()
+        return Evaluation(everywhere, log_likelihood, float(each[self.work].sum()), float(each[self.free].sum()), parts)
+
+    def _inputs(self, everywhere: Tensor, nuisances: Nuisances, rows: slice) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        return (
+            self.mixture(everywhere, rows),
+            self.error_variance(nuisances)[rows],
+            self.log_scale(nuisances, rows),
+            self.log_inflation(nuisances, rows),
+        )
+
+    def _value(self, everywhere: Tensor, nuisances: Nuisances, rows: slice) -> Tensor:
+        return self.likelihood_of(rows).of_each(*self._inputs(everywhere, nuisances, rows))
+
+    def _scores(self, everywhere: Tensor, nuisances: Nuisances, rows: slice) -> Scores:
+        return self.likelihood_of(rows).scores(*self._inputs(everywhere, nuisances, rows))
+
+    def free_parts(self, occupancies: Tensor) -> Iterator[tuple[Tensor, Scores]]:
+        """Blocks of the free reflections with their log-likelihoods and derivatives, in the order of `free_rows`.
 
         At occupancies (K, N) of the timepoints; costs what their share of the reflections is.
         """
-        rows, used = self.free_rows, self.nuisances
         weights = self.with_references(occupancies).to(self.components.device, self.components.dtype)
-        scale = torch.as_tensor(used.scale).to(self.scale_design)
-        inflation = torch.as_tensor(used.inflation).to(self.inflation_design).unsqueeze(1)
-        return self._free_likelihood.scores(
-            weights.T @ self.components[:, rows],
-            self.error_variance()[rows],
-            self.base_log_scale[:, rows] + scale @ self.scale_design[rows].T,
-            (self.inflation_design[:, rows] * inflation).sum(2),
-        )
+        length = len(self.free_rows) if len(self.blocks) == 1 else block_length(len(self.data.datasets))
+        for rows in torch.split(self.free_rows, max(1, length)):
+            likelihood = self._free_likelihood if len(self.blocks) == 1 else self._likelihood_of(rows)
+            yield (
+                rows,
+                likelihood.scores(
+                    weights.T @ self.components[:, rows],
+                    self.error_variance()[rows],
+                    self.log_scale(rows=rows),
+                    self.log_inflation(rows=rows),
+                ),
+            )
 
     def calculated_amplitudes(self, occupancies: Tensor) -> tuple[Floats, Floats]:
         """Amplitudes (T, H) of the model in electrons, and the factor (T, H) that takes them to the data."""
@@ -286,99 +238,31 @@ class ExperimentModel:
             model = self.mixture(self.with_references(occupancies)).abs()
             return model.cpu().numpy(), torch.exp(self.log_scale()).cpu().numpy()
 
-    def refresh_inflation_design(self, occupancies: Tensor) -> None:
+    def refresh_strength(self, occupancies: Tensor) -> None:
         """Let the sigmas' model depend on the intensities that the model now expects."""
-        self.inflation_design = self._inflation_design(self.mixture(self.with_references(occupancies)))
+        self.strength = self._strength(self.with_references(occupancies))
 
-    def _inflation_design(self, mixture: Tensor) -> Tensor:
-        """(T, H, 3); from the model's intensities, since those measured would tie a weight to its own noise."""
-        expected = mixture.abs().square() + self.error_variance()
-        sigmas = torch.where(torch.isfinite(self._sigmas), self._sigmas, 1.0)
-        strength = torch.log1p(expected * torch.exp(2.0 * self.log_scale()) / sigmas)
-        strength = strength - strength.mean(1, keepdim=True)
-        return torch.stack([torch.ones_like(strength), self._x.expand_as(strength), strength], dim=2)
+    def _strength(self, everywhere: Tensor) -> Tensor:
+        """(T, H); from the model's intensities, since those measured would tie a weight to its own noise."""
+        shape = self._intensities.shape
+        found = torch.empty(shape, dtype=kept_dtype(*shape), device=self._intensities.device)
+        total = self.error_design.new_zeros(shape[0], 1)
+        for rows in self.blocks:
+            expected = self.mixture(everywhere, rows).abs().square() + self.error_variance()[rows]
+            sigmas = torch.where(torch.isfinite(self._sigmas[:, rows]), self._sigmas[:, rows], 1.0)
+            strength = torch.log1p(expected * torch.exp(2.0 * self.log_scale(rows=rows)) / sigmas)
+            found[:, rows] = strength
+            total += strength.sum(1, keepdim=True)
+        for rows in self.blocks:
+            # Of two precisions torch would make copies of the whole.
+            found[:, rows] = found[:, rows].to(total) - total / shape[1]
+        return found
 
     def _starting_variance(self) -> Tensor:
         """What the first reference differs from the model, beyond its own error, mean over the free reflections."""
-        model = self.mixture(self._all_reference())[0].abs()
+        model = self.mixture(self._before)[0].abs()
         observed = torch.sqrt(self._intensities[0].clamp(min=0.0)) * torch.exp(-self.base_log_scale[0])
-        chosen = torch.as_tensor(self.free, device=model.device) & self.likelihood.present[0]
+        seen = torch.isfinite(self._intensities[0]) & torch.isfinite(self._sigmas[0])
+        chosen = torch.as_tensor(self.free, device=model.device) & seen
         # An error shows in an amplitude with one of its two components.
         return 2.0 * (observed - model)[chosen].square().mean()
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class Preparation:
-    """What was found on the way from structures and datasets to a model of an experiment.
-
-    Attributes
-    ----------
-    model : ExperimentModel
-        Ready to be fitted.
-    relative : AnisotropicScales
-        Datasets against the first reference.
-    absolute : AbsoluteScale
-        Of the first reference, with bulk solvent.
-    atoms, masks : Tensor
-        (K, H), structure factors of the atoms, and of the solvent masks at 1 e/A^3.
-    """
-
-    model: ExperimentModel
-    relative: AnisotropicScales
-    absolute: AbsoluteScale
-    atoms: Tensor = field(repr=False)
-    masks: Tensor = field(repr=False)
-
-
-def prepare_experiment(
-    data: ExperimentData,
-    structures: Sequence[gemmi.Structure],
-    reference_occupancies: Floats,
-    *,
-    device: str = "cpu",
-    wavelength: float | None = None,
-) -> Preparation:
-    """Evaluate the structures in the data's cell and put the datasets on an absolute scale.
-
-    Parameters
-    ----------
-    data : ExperimentData
-        What was measured.
-    structures : sequence of gemmi.Structure
-        K structures, one model each.
-    reference_occupancies : ndarray
-        (K,), of the first dataset's state.
-    device : str
-        Where structure factors and likelihood are computed.
-    wavelength : float, optional
-        A; adds f' of the elements that have it.
-
-    Raises
-    ------
-    ScalingError
-        When the datasets cannot be scaled to each other or to the model.
-    """
-    grid, crystal = data.grid, data.crystal
-    bank = StructureFactorBank(structures, grid.hkl, crystal, device=device, wavelength=wavelength)
-    with torch.no_grad():
-        atoms, masks = bank.structure_factors(), bank.mask_structure_factors()
-    relative = fit_relative_scales(
-        grid.amplitude, grid.sigma, grid.hkl, crystal, use=~grid.free, names=list(data.datasets)
-    )
-    weights = torch.as_tensor(reference_occupancies, dtype=torch.float64).to(atoms)
-    absolute = fit_absolute_scale(
-        grid.amplitude[0],
-        grid.sigma[0],
-        grid.hkl,
-        crystal,
-        atoms=weights @ atoms,
-        masks=weights @ masks.to(atoms),
-        free=grid.free,
-    )
-    solvent_scale = torch.as_tensor(absolute.mask_scale, device=atoms.device)
-    components = with_solvent(atoms, masks, solvent_scale).to(torch.complex128)
-    log_scale = np.log(absolute.scale) + relative.log_values(grid.hkl)
-    _log.info("%s: %d datasets, %d reflections", data.name, *grid.amplitude.shape)
-    model = ExperimentModel(data, components, log_scale, reference_occupancies)
-    return Preparation(model, relative, absolute, atoms, masks)

@@ -292,7 +292,7 @@ class FitState:
         if not self.refine_errors:
             return
         for model, values in zip(self.models, self.provider(), strict=True):
-            model.refresh_inflation_design(values)
+            model.refresh_strength(values)
 
 
 def _require_finite(*values: Floats) -> None:

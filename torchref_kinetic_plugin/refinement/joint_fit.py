@@ -242,7 +242,7 @@ class _JointFit:
         """Log-likelihoods of the validation reflections of all experiments."""
         parts = []
         for model, rows, values in zip(self.models, self._validating, self.variables.provider(), strict=True):
-            parts.append(model.evaluate(values).scores.log_likelihood.cpu().numpy()[rows])
+            parts.append(model.evaluate(values).log_likelihood.cpu().numpy()[rows])
         return np.concatenate(parts)
 
     def state(self) -> JointState:
@@ -255,14 +255,14 @@ class _JointFit:
             b,
             u,
             tuple(model.nuisances.copy() for model in self.models),
-            tuple(model.inflation_design.cpu().numpy().copy() for model in self.models),
+            tuple(model.strength.cpu().numpy().copy() for model in self.models),
         )
 
     def restore(self, state: JointState) -> None:
         """Go back to a state."""
         self.variables.place(state.xyz, state.b, state.u)
         self.variables.set_provider(state.vector)
-        for model, nuisances, design in zip(self.models, state.nuisances, state.inflation_designs, strict=True):
+        for model, nuisances, design in zip(self.models, state.nuisances, state.strengths, strict=True):
             model.nuisances = nuisances.copy()
-            model.inflation_design = torch.as_tensor(design.copy(), device=model.inflation_design.device)
+            model.strength = torch.as_tensor(design.copy(), device=model.strength.device)
         self.refresh()

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol, final
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from torchref_kinetic_plugin.bridge import with_solvent
 from torchref_kinetic_plugin.bridge.shared_atoms import AtomValues, SharedAtomBank
+from torchref_kinetic_plugin.refinement.data_loss import DataLoss
 from torchref_kinetic_plugin.refinement.experiment import ExperimentModel, Flags, Floats
 from torchref_kinetic_plugin.refinement.joint_variables import JointVariables
 
@@ -105,7 +105,7 @@ class JointObjective:
         self, experiments: Sequence[JointExperiment], variables: JointVariables, atom_terms: AtomTerms
     ) -> None:
         self.experiments, self.variables, self.atom_terms = list(experiments), variables, atom_terms
-        self._train = [torch.as_tensor(np.flatnonzero(each.train)) for each in self.experiments]
+        self._losses = [DataLoss(each.model, each.train) for each in self.experiments]
 
     def __call__(self, vector: Floats) -> Terms:
         """Evaluate; the provider's parameters are set to those of the vector."""
@@ -122,9 +122,11 @@ class JointObjective:
             of_atoms = [torch.stack(each).sum(0) for each in zip(*(slopes[:3] for _, slopes in parts), strict=True)]
             ends = [values.xyz, values.b, values.u, *occupancies, *scales]
             pulls = [*of_atoms, *(slopes[3] for _, slopes in parts), *(slopes[4] for _, slopes in parts)]
-            terms = {"kinetics": variables.provider.get_regularization_loss()}
-            terms |= self.atom_terms(values)
-            rest = torch.stack([term.to(torch.float64) for term in terms.values()]).sum()
+            of_kinetics = variables.provider.get_regularization_loss().to(point)
+            restraints = self.atom_terms(values)
+            # Restraints of atoms come from their device together.
+            terms = torch.cat([of_kinetics.reshape(1), _stacked(restraints, values.xyz).to(point)])
+            rest = terms.sum()
             moving = [(end, pull) for end, pull in zip(ends, pulls, strict=True) if end.requires_grad]
             slopes = torch.autograd.grad(
                 [rest, *(end for end, _ in moving)],
@@ -133,19 +135,31 @@ class JointObjective:
                 allow_unused=True,
                 materialize_grads=True,
             )
-        terms = {"data": torch.stack([value for value, _ in parts]).sum(), **terms}
+        data = torch.stack([value for value, _ in parts]).sum()
         gradient = slopes[0].cpu().numpy().copy()
         if slopes[1:]:
             gradient[variables.kinetics] = torch.cat([each.flatten() for each in slopes[1:]]).cpu().numpy()
-        return Terms({name: float(term.detach()) for name, term in terms.items()}, gradient)
+        names = ("data", "kinetics", *restraints)
+        return Terms(dict(zip(names, [float(data), *terms.tolist()], strict=True)), gradient)
 
     def _data(
         self, number: int, values: AtomValues, occupancies: Tensor, scale: Tensor
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Minus the log-likelihood of an experiment, and its slopes in coordinates, B, U, occupancies and scales."""
         each = self.experiments[number]
-        at = [part.detach().requires_grad_() for part in (values.xyz, values.b, values.u, occupancies, scale)]
+        at = [part.detach().requires_grad_() for part in (values.xyz, values.b, values.u)]
         components = each.components(AtomValues(at[0], at[1], at[2]))
-        likelihood = each.model.log_likelihood(components, at[3], at[4])
-        value = -likelihood[self._train[number]].sum()
-        return value.detach(), torch.autograd.grad(value, at, allow_unused=True, materialize_grads=True)
+        found = self._losses[number](components, occupancies, scale)
+        of_atoms: tuple[Tensor, ...] = tuple(torch.zeros_like(part) for part in at)
+        if components.requires_grad:
+            of_atoms = torch.autograd.grad(
+                components, at, found.by_components, allow_unused=True, materialize_grads=True
+            )
+        return found.value, (*of_atoms, found.by_occupancies.to(occupancies), found.by_scale.to(scale))
+
+
+def _stacked(terms: dict[str, Tensor], like: Tensor) -> Tensor:
+    """(n,) float64; of nothing on the device of another tensor."""
+    if not terms:
+        return torch.zeros(0, dtype=torch.float64, device=like.device)
+    return torch.stack([term.to(torch.float64) for term in terms.values()])

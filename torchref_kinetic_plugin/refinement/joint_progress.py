@@ -57,7 +57,7 @@ class JointState:
         Of all rows.
     nuisances : tuple of Nuisances
         Of each experiment.
-    inflation_designs : tuple of ndarray
+    strengths : tuple of ndarray
         Of each experiment.
     """
 
@@ -66,7 +66,7 @@ class JointState:
     b: Floats
     u: Floats
     nuisances: tuple[Nuisances, ...]
-    inflation_designs: tuple[Floats, ...]
+    strengths: tuple[Floats, ...]
 
 
 @final

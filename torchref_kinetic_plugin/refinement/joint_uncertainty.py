@@ -21,7 +21,7 @@ from torchref_kinetic_plugin.refinement.experiment import Floats
 from torchref_kinetic_plugin.refinement.form_restraints import FormRestraints
 from torchref_kinetic_plugin.refinement.joint_objective import JointExperiment
 from torchref_kinetic_plugin.refinement.joint_variables import Indices, JointVariables
-from torchref_kinetic_plugin.refinement.quadratic import LARGEST_RESIDUAL, forces, pseudo_inverse, score_rows
+from torchref_kinetic_plugin.refinement.quadratic import LARGEST_RESIDUAL, forces, part_rows, pseudo_inverse
 from torchref_kinetic_plugin.refinement.restraint_curvature import restraint_curvature
 from torchref_kinetic_plugin.threads import one_thread
 
@@ -162,32 +162,34 @@ def _information(
     """
     model, values = each.model, each.in_cell(variables.values)
     evaluation = model.evaluate(occupancies)
-    pulls, others = [], []
-    for largest in (LARGEST_RESIDUAL, None):
-        by_occupancies, by_scales = score_rows(model, evaluation, largest_residual=largest)
-        scales = by_scales if variables.refine_scale else by_scales[:, :0]
-        others.append(torch.cat([by_occupancies @ slope, scales], dim=1))
-        work, force, _ = forces(model, evaluation, largest_residual=largest)
-        # What pulls at each structure: (K, n).
-        pulls.append(evaluation.occupancies.to(force) @ force)
     columns = _columns(each, variables)
-    n_atoms = len(variables.columns_of(each.block))
-    totals = [np.zeros((n_atoms + others[0].shape[1],) * 2) for _ in pulls]
+    n_atoms, width = len(variables.columns_of(each.block)), slope.shape[1]
+    width += model.nuisances.scale.size if variables.refine_scale else 0
+    totals = [np.zeros((n_atoms + width,) * 2) for _ in range(2)]
     most = max((len(rows) for _, rows in each.bank.moving_groups()), default=1)
-    for block in torch.split(torch.arange(len(work)), max(1, _BLOCK_NUMBERS // (4 * max(most, 1)))):
-        rows = [torch.zeros(len(block), n_atoms, dtype=torch.float64) for _ in pulls]
-        for number, (users, _) in enumerate(each.bank.moving_groups()):
-            derivatives = each.bank.derivatives(values, number, work[block])
-            for pull, row in zip(pulls, rows, strict=True):
-                together = pull[list(users)][:, block].sum(0)
-                score = (together.conj()[:, None, None] * derivatives).real
-                if each.to_cell is not None:
-                    score[:, :, :3] = score[:, :, :3] @ each.to_cell.to(score)
-                for atoms, which, numbers in columns[number]:
-                    row.index_add_(1, numbers, score[:, atoms, which])
-        for number, (row, other) in enumerate(zip(rows, others, strict=True)):
-            whole = torch.cat([row, other[block]], dim=1)
-            totals[number] += (whole.T @ whole).numpy()
+    for part in evaluation.parts():
+        pulls, others = [], []
+        for largest in (LARGEST_RESIDUAL, None):
+            by_occupancies, by_scales = part_rows(model, part, largest)
+            scales = by_scales if variables.refine_scale else by_scales[:, :0]
+            others.append(torch.cat([by_occupancies @ slope.to(by_occupancies), scales], dim=1))
+            work, force, _ = forces(model, part, largest_residual=largest)
+            # What pulls at each structure: (K, n).
+            pulls.append(evaluation.occupancies.to(force) @ force)
+        for block in torch.split(torch.arange(len(work)), max(1, _BLOCK_NUMBERS // (4 * max(most, 1)))):
+            rows = [others[0].new_zeros(len(block), n_atoms) for _ in pulls]
+            for number, (users, _) in enumerate(each.bank.moving_groups()):
+                derivatives = each.bank.derivatives(values, number, work[block])
+                for pull, row in zip(pulls, rows, strict=True):
+                    together = pull[list(users)][:, block].sum(0)
+                    score = (together.conj()[:, None, None] * derivatives).real
+                    if each.to_cell is not None:
+                        score[:, :, :3] = score[:, :, :3] @ each.to_cell.to(score)
+                    for atoms, which, numbers in columns[number]:
+                        row.index_add_(1, numbers.to(row.device), score[:, atoms, which])
+            for number, (row, other) in enumerate(zip(rows, others, strict=True)):
+                whole = torch.cat([row, other[block]], dim=1)
+                totals[number] += (whole.T @ whole).cpu().numpy()
     return totals[0], totals[1]
 
 

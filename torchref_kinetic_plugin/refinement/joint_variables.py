@@ -86,8 +86,9 @@ class JointVariables:
     ) -> None:
         self.rows, self.provider, self.models = rows, provider, list(models)
         self.values = start
-        self._free = torch.as_tensor(rows.free)
-        self._riding, self._parent = torch.as_tensor(rows.riding), torch.as_tensor(rows.parent)
+        self._free, self._riding, self._parent = (
+            torch.as_tensor(each, device=start.xyz.device) for each in (rows.free, rows.riding, rows.parent)
+        )
         self._flags = anisotropic
         flags = anisotropic[self._free]
         self._isotropic, self._anisotropic = self._free[~flags], self._free[flags]
@@ -165,8 +166,9 @@ class JointVariables:
         self._search.set(vector[self.kinetics])
 
     def atom_values(self, vector: Tensor) -> AtomValues:
-        """Values of all rows at a vector, with gradients to it."""
+        """Values of all rows at a vector, with gradients to it; moved to their device here."""
         before = self.values
+        vector = vector.to(before.xyz.device)
         xyz = before.xyz.index_put((self._free,), vector[self.xyz].reshape(-1, 3))
         b = before.b.index_put((self._isotropic,), torch.exp(vector[self.b]))
         u = before.u.index_put((self._anisotropic,), vector[self.u].reshape(-1, 6))

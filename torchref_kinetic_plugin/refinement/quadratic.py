@@ -9,12 +9,14 @@ costs no structure factors, and only its end needs the data again.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import final
 
 import numpy as np
 import torch
 
 from torchref_kinetic_plugin.occupancies.second_order import QuadraticTarget
+from torchref_kinetic_plugin.refinement.common_error import Scores
 from torchref_kinetic_plugin.refinement.curvature import Curvature
 from torchref_kinetic_plugin.refinement.experiment import Evaluation, ExperimentModel, Floats
 
@@ -54,16 +56,20 @@ class QuadraticForm:
         cls, model: ExperimentModel, evaluation: Evaluation, *, largest_residual: float | None = LARGEST_RESIDUAL
     ) -> QuadraticForm:
         """Form the sums over the work reflections; ``largest_residual`` as of `score_rows`, for the information."""
-        by_occupancies, by_scales = score_rows(model, evaluation)
-        tempered, tempered_scales = score_rows(model, evaluation, largest_residual=largest_residual)
-        return cls(
-            evaluation.occupancies[:, model.data.n_fixed :].numpy(),
-            by_occupancies.sum(0).numpy(),
-            by_scales.sum(0).numpy(),
-            (tempered.T @ tempered).numpy(),
-            (tempered.T @ tempered_scales).numpy(),
-            (tempered_scales.T @ tempered_scales).numpy(),
-        )
+        sums: list[torch.Tensor] = []
+        for part in evaluation.parts():
+            by_occupancies, by_scales = part_rows(model, part, None)
+            tempered, tempered_scales = part_rows(model, part, largest_residual)
+            found = [
+                by_occupancies.sum(0),
+                by_scales.sum(0),
+                tempered.T @ tempered,
+                tempered.T @ tempered_scales,
+                tempered_scales.T @ tempered_scales,
+            ]
+            sums = [whole.add_(more) for whole, more in zip(sums, found, strict=True)] if sums else found
+        centre = evaluation.occupancies[:, model.data.n_fixed :].cpu().numpy()
+        return cls(centre, *(each.cpu().numpy() for each in sums))
 
     def with_information(self, curvature: Curvature) -> QuadraticForm:
         """The same form with a curvature that is known in place of the products of scores."""
@@ -95,9 +101,14 @@ class QuadraticForm:
         n = len(self.by_occupancies)
         return replace(self, occupancies=whole[:n, :n], coupling=whole[:n, n:], scales=whole[n:, n:])
 
+    @cached_property
+    def _scales_inverse(self) -> Floats:
+        """(T p, T p), which costs more than all else where there are many datasets."""
+        return pseudo_inverse(self.scales)
+
     def eliminated(self, refine_scale: bool = True) -> QuadraticTarget:
         """The form in the occupancies alone, at the best scales for each of them, or at the scales as they are."""
-        inverse = pseudo_inverse(self.scales) if refine_scale else np.zeros_like(self.scales)
+        inverse = self._scales_inverse if refine_scale else np.zeros_like(self.scales)
         through = self.coupling @ inverse
         gradient = self.by_occupancies - through @ self.by_scales
         information = self.occupancies - through @ self.coupling.T
@@ -110,7 +121,7 @@ class QuadraticForm:
     def scale_step(self, occupancies: Floats) -> Floats:
         """Change (T p,) of the scales' coefficients that is best for occupancies (K, N)."""
         change = (occupancies - self.centre).ravel()
-        step: Floats = pseudo_inverse(self.scales) @ (self.by_scales - self.coupling.T @ change)
+        step: Floats = self._scales_inverse @ (self.by_scales - self.coupling.T @ change)
         return step
 
 
@@ -130,27 +141,46 @@ def score_rows(
         to its residual, a curvature is not; so far from the best point the products of scores as they are would
         overstate the curvature by the square of the residuals.
     """
-    work, force, slope = forces(model, evaluation, largest_residual=largest_residual)
-    first = model.data.n_fixed
-    force, parts = force[first:], model.components[:, work]
-    by_occupancies = force.real.unsqueeze(0) * parts.real.unsqueeze(1)
-    by_occupancies = by_occupancies + force.imag.unsqueeze(0) * parts.imag.unsqueeze(1)
+    rows = [part_rows(model, part, largest_residual) for part in evaluation.parts()]
+    by_occupancies, by_scales = (torch.cat(each) if len(each) > 1 else each[0] for each in zip(*rows, strict=True))
+    return by_occupancies.cpu(), by_scales.cpu()
+
+
+def score_sums(model: ExperimentModel, evaluation: Evaluation) -> tuple[Floats, Floats]:
+    """Gradient of the work log-likelihood in the occupancies (K N,) and in the scales' coefficients (T p,)."""
+    sums = [tuple(each.sum(0) for each in part_rows(model, part, None)) for part in evaluation.parts()]
+    by_occupancies, by_scales = (sum(each[1:], each[0]) for each in zip(*sums, strict=True))
+    return by_occupancies.cpu().numpy(), by_scales.cpu().numpy()
+
+
+def part_rows(
+    model: ExperimentModel, part: tuple[slice, Scores], largest_residual: float | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """As of `score_rows`, of one block, on the model's device."""
+    work, force, slope = forces(model, part, largest_residual=largest_residual)
+    force, components = force[model.data.n_fixed :], model.components[:, work]
+    by_occupancies = force.real.unsqueeze(0) * components.real.unsqueeze(1)
+    by_occupancies = by_occupancies + force.imag.unsqueeze(0) * components.imag.unsqueeze(1)
     by_scales = slope.T.unsqueeze(2) * model.scale_design[work].unsqueeze(1)
-    return by_occupancies.flatten(0, 1).T.cpu(), by_scales.flatten(1).cpu()
+    return by_occupancies.flatten(0, 1).T, by_scales.flatten(1)
 
 
 def forces(
-    model: ExperimentModel, evaluation: Evaluation, *, largest_residual: float | None = LARGEST_RESIDUAL
+    model: ExperimentModel, part: tuple[slice, Scores], *, largest_residual: float | None = LARGEST_RESIDUAL
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Work reflections (n,), and scores (T, n) in mixtures, complex, and in ln k; arguments as of `score_rows`."""
-    work = torch.as_tensor(np.flatnonzero(model.work), device=model.components.device)
-    force, slope = evaluation.scores.mixture[:, work], evaluation.scores.log_scale[:, work]
+    """Work reflections (n,) of a block, and scores (T, n) in mixtures, complex, and in ln k.
+
+    ``largest_residual`` as of `score_rows`; the reflections are numbered from the first of all.
+    """
+    rows, scores = part
+    within = torch.as_tensor(np.flatnonzero(model.work[rows]), device=model.components.device)
+    force, slope = scores.mixture[:, within], scores.log_scale[:, within]
     if largest_residual is not None:
         # The derivative in ln sigma is the expected square of the residual, less 1.
-        residual = torch.sqrt((evaluation.scores.log_inflation[:, work] + 1.0).clamp(min=0.0))
+        residual = torch.sqrt((scores.log_inflation[:, within] + 1.0).clamp(min=0.0))
         factor = largest_residual / residual.clamp(min=largest_residual)
         force, slope = force * factor, slope * factor
-    return work, force, slope
+    return within + (rows.start or 0), force, slope
 
 
 def pseudo_inverse(information: Floats) -> Floats:

@@ -67,18 +67,21 @@ class Quartic(NamedTuple):
 
 
 @functools.cache
-def hermite_nodes(n_nodes: int) -> tuple[Floats, Tensor, Tensor]:
-    """Nodes about a maximum in units of its width, their powers 0 to 5 (n_nodes, 6), and weights of the integrand."""
+def hermite_nodes(n_nodes: int, device: torch.device) -> tuple[Floats, Tensor, Tensor]:
+    """Nodes about a maximum in units of its width, their powers 0 to 5 (n_nodes, 6), and weights of the integrand.
+
+    Moved to a device once.
+    """
     nodes, weights = np.polynomial.hermite_e.hermegauss(n_nodes)
-    return _with_powers(nodes, weights * np.exp(nodes**2 / 2.0))
+    return _with_powers(nodes, weights * np.exp(nodes**2 / 2.0), device)
 
 
 @functools.cache
-def legendre_nodes(n_nodes: int) -> tuple[Floats, Tensor, Tensor]:
+def legendre_nodes(n_nodes: int, device: torch.device) -> tuple[Floats, Tensor, Tensor]:
     """Nodes on [-1, 1], their powers and weights."""
-    return _with_powers(*np.polynomial.legendre.leggauss(n_nodes))
+    return _with_powers(*np.polynomial.legendre.leggauss(n_nodes), device)
 
 
-def _with_powers(nodes: Floats, weights: Floats) -> tuple[Floats, Tensor, Tensor]:
+def _with_powers(nodes: Floats, weights: Floats, device: torch.device) -> tuple[Floats, Tensor, Tensor]:
     powers = torch.from_numpy(np.ascontiguousarray(np.vander(nodes, 6, increasing=True)))
-    return nodes, powers, torch.from_numpy(weights)
+    return nodes, powers.to(device), torch.from_numpy(weights).to(device)

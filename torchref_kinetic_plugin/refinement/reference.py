@@ -17,12 +17,13 @@ from torchref_kinetic_plugin.bridge import fit_absolute_scale
 from torchref_kinetic_plugin.bridge.row_restraints import RowRestraints
 from torchref_kinetic_plugin.bridge.shared_atoms import AtomValues, SharedAtomBank
 from torchref_kinetic_plugin.refinement.atom_terms import AtomRestraints
-from torchref_kinetic_plugin.refinement.experiment import ExperimentData, prepare_experiment
+from torchref_kinetic_plugin.refinement.experiment import ExperimentData
 from torchref_kinetic_plugin.refinement.form_restraints import FormRestraints
 from torchref_kinetic_plugin.refinement.joint_fit import refine_jointly, validation_set
 from torchref_kinetic_plugin.refinement.joint_objective import JointExperiment
 from torchref_kinetic_plugin.refinement.joint_progress import JointFit, JointProgress
 from torchref_kinetic_plugin.refinement.joint_variables import JointVariables, RowVariables
+from torchref_kinetic_plugin.refinement.preparation import prepare_experiment
 
 #: Width of the distribution of differences of bonded atoms' shifts, A: a reference has usually been refined before.
 _WIDTH = 0.05
@@ -200,7 +201,9 @@ def _rescale(part: JointExperiment, values: AtomValues) -> None:
         grid.amplitude[0], grid.sigma[0], grid.hkl, model.data.crystal, atoms=atoms, masks=masks, free=grid.free
     )
     part.mask_scale.copy_(torch.as_tensor(found.mask_scale))
-    model.base_log_scale = model.base_log_scale + (torch.as_tensor(np.log(found.scale)) - model.base_log_scale[0])
+    model.base_log_scale = model.base_log_scale + (
+        torch.as_tensor(np.log(found.scale)).to(model.base_log_scale) - model.base_log_scale[0]
+    )
     model.nuisances.scale[:] = 0.0
     with torch.no_grad():
         model.components = part.components(values)

@@ -14,11 +14,13 @@ from torchref_kinetic_plugin.plugins.series import SeriesOccupancies
 from torchref_kinetic_plugin.refinement.curvature import error_coupling, scale_curvature
 from torchref_kinetic_plugin.refinement.error_model import error_model_covariance
 from torchref_kinetic_plugin.refinement.experiment import ExperimentModel, Floats
-from torchref_kinetic_plugin.refinement.quadratic import QuadraticForm, pseudo_inverse, score_rows
+from torchref_kinetic_plugin.refinement.quadratic import QuadraticForm, pseudo_inverse, score_sums
 from torchref_kinetic_plugin.threads import one_thread
 
 #: Up to so many parameters the curvature itself is computed, two evaluations of the likelihood for each.
 _MOST_DIFFERENCED = 12
+#: Datasets of an experiment up to which that of the scales is: two evaluations for each, of all of them.
+_MOST_DATASETS = 200
 #: Step of a difference, in standard errors, and its limits in units of the raw parameter.
 _STEP = 0.2
 _SMALLEST_STEP, _LARGEST_STEP = 1e-4, 0.1
@@ -73,9 +75,10 @@ def estimate_uncertainty(
     """Covariance at the present parameters, which should be those of the best fit.
 
     The inverse of the second derivatives of the objective, with the scales' coefficients eliminated: differences of
-    exact gradients for up to 12 parameters, else the products of scores, equal to them in expectation. To that comes
-    what the error model leaves open, which other reflections determine: with the slopes J of the best parameters in its
-    coefficients, and their covariance S, J S J' (Murphy & Topel, J. Bus. Econ. Stat. 3, 370-379, 1985).
+    exact gradients for up to 12 parameters and 200 datasets, else the products of scores, equal to them in expectation.
+    To that comes what the error model leaves open, which other reflections determine: with the slopes J of the best
+    parameters in its coefficients, and their covariance S, J S J' (Murphy & Topel, J. Bus. Econ. Stat. 3, 370-379,
+    1985).
 
     Parameters
     ----------
@@ -96,7 +99,8 @@ def estimate_uncertainty(
     hessian = curvature.from_scores() - taken
     covariance = covariance_of(hessian, _NO_INFORMATION)
     exact, differenced, by_error_model = hessian, False, None
-    if size <= _MOST_DIFFERENCED and np.isfinite(covariance).all():
+    few = size <= _MOST_DIFFERENCED and max(len(model.data.datasets) for model in models) <= _MOST_DATASETS
+    if few and np.isfinite(covariance).all():
         whole, turns = curvature.from_differences(np.sqrt(np.diag(covariance)))
         exact = whole - taken
         # At the very end of a range the curvature may be no maximum's; the products of scores always are.
@@ -188,7 +192,7 @@ class _Curvature:
         _, gradient, _ = self.fit.regularization()
         by_scales = []
         for model, (value, slopes) in zip(self.models, self.fit.jacobians(), strict=True):
-            occupancies, scales = (rows.sum(0) for rows in score_rows(model, model.evaluate(value)))
-            gradient = gradient - (slopes.T @ occupancies.to(torch.float64)).numpy()
-            by_scales.append(-scales.numpy())
+            occupancies, scales = score_sums(model, model.evaluate(value))
+            gradient = gradient - (slopes.T @ torch.from_numpy(occupancies)).numpy()
+            by_scales.append(-scales)
         return gradient, by_scales

@@ -81,8 +81,8 @@ def assemble(
         refined=tuple(file.refinement.refine),
         structures=tuple(run.loaded.structures.names),
         converged=fit.converged if joint is None else joint.fit.converged,
-        n_observations_work=sum(int(m.likelihood.present[:, m.work].sum()) for m in run.models),
-        n_observations_free=sum(int(m.likelihood.present[:, m.free].sum()) for m in run.models),
+        n_observations_work=sum(int(m.present()[:, m.work].sum()) for m in run.models),
+        n_observations_free=sum(int(m.present()[:, m.free].sum()) for m in run.models),
         n_parameters=len(uncertainty.covariance) + sum(_n_nuisances(model) for model in run.models) + n_atoms,
         parameters=tuple(parameters),
         occupancies=tuple(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 #: Name of the file in the output directory.
 CHECKPOINT = "checkpoint.pt"
-_SCHEMA = 3
+_SCHEMA = 4
 
 
 @final
@@ -121,7 +121,7 @@ def _packed(state: Any) -> dict[str, Any]:
     return {
         "arrays": [torch.from_numpy(each) for each in (state.vector, state.xyz, state.b, state.u)],
         "nuisances": [[torch.from_numpy(each) for each in (n.scale, n.error, n.inflation)] for n in state.nuisances],
-        "inflation_designs": [torch.from_numpy(each) for each in state.inflation_designs],
+        "strengths": [torch.from_numpy(each) for each in state.strengths],
     }
 
 
@@ -136,5 +136,5 @@ def _unpacked(content: dict[str, Any]) -> Any:
         b,
         u,
         tuple(Nuisances(*(part.numpy() for part in each)) for each in content["nuisances"]),
-        tuple(each.numpy() for each in content["inflation_designs"]),
+        tuple(each.numpy() for each in content["strengths"]),
     )

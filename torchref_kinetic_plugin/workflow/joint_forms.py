@@ -205,7 +205,7 @@ def _signal(reference: AtomicStructure, data: ExperimentData, device: str) -> fr
     from torchref_kinetic_plugin.bridge.shared_atoms import SharedAtomBank
     from torchref_kinetic_plugin.refinement.difference_signal import difference_signal
     from torchref_kinetic_plugin.refinement.error_model import settle_error_model
-    from torchref_kinetic_plugin.refinement.experiment import prepare_experiment
+    from torchref_kinetic_plugin.refinement.preparation import prepare_experiment
 
     model = prepare_experiment(data, [reference.to_gemmi()], np.ones(1), device=device).model
     settle_error_model(model, torch.ones(1, model.n_timepoints, dtype=torch.float64))

@@ -20,11 +20,12 @@ from torchref_kinetic_plugin.workflow.loaded import LoadedRefinement, first_occu
 if TYPE_CHECKING:
     from torchref_kinetic_plugin.bridge.shared_atoms import AtomValues
     from torchref_kinetic_plugin.plugins.series import SeriesOccupancies
-    from torchref_kinetic_plugin.refinement.experiment import ExperimentData, Preparation
+    from torchref_kinetic_plugin.refinement.experiment import ExperimentData
     from torchref_kinetic_plugin.refinement.form_restraints import FormRestraints
     from torchref_kinetic_plugin.refinement.joint_objective import JointExperiment
     from torchref_kinetic_plugin.refinement.joint_progress import JointProgress
     from torchref_kinetic_plugin.refinement.joint_variables import JointVariables
+    from torchref_kinetic_plugin.refinement.preparation import Preparation
     from torchref_kinetic_plugin.refinement.sibling_terms import SiblingRestraint
 
 #: Cycles of the reference alone.
@@ -198,9 +199,9 @@ def _experiment(
 ) -> tuple[Preparation, JointExperiment]:
     """An experiment with the structures of its form."""
     from torchref_kinetic_plugin.bridge.shared_atoms import SharedAtomBank
-    from torchref_kinetic_plugin.refinement.experiment import prepare_experiment
     from torchref_kinetic_plugin.refinement.joint_fit import validation_set
     from torchref_kinetic_plugin.refinement.joint_objective import JointExperiment
+    from torchref_kinetic_plugin.refinement.preparation import prepare_experiment
 
     models = [structure.to_gemmi() for structure in form.structures]
     preparation = prepare_experiment(data, models, at_reference, device=device)

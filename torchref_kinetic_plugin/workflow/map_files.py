@@ -34,7 +34,7 @@ def write_maps_of(run: Refinement, directory: Path) -> None:
 def map_data_of(run: Refinement, number: int) -> list[MapData]:
     """What the maps of each timepoint of one experiment, by its number, are made of."""
     model, values = run.models[number], run.provider()[number].detach()
-    occupancies = model.with_references(values)
+    occupancies = model.with_references(values).cpu()
     mixtures = model.mixture(occupancies).cpu().numpy()
     components = model.components.cpu().numpy()
     variance = model.error_variance().cpu().numpy()

@@ -22,8 +22,9 @@ from torchref_kinetic_plugin.workflow.validating import validate
 
 if TYPE_CHECKING:
     from torchref_kinetic_plugin.plugins.series import SeriesOccupancies
-    from torchref_kinetic_plugin.refinement.experiment import ExperimentModel, Preparation
+    from torchref_kinetic_plugin.refinement.experiment import ExperimentModel
     from torchref_kinetic_plugin.refinement.kinetic_fit import Iteration, KineticFit
+    from torchref_kinetic_plugin.refinement.preparation import Preparation
     from torchref_kinetic_plugin.refinement.uncertainty import Uncertainty
     from torchref_kinetic_plugin.workflow.joint import JointOutcome
     from torchref_kinetic_plugin.workflow.joint_setup import JointSetup
@@ -197,7 +198,7 @@ def prepare(
     InputError
         For a provider that does not fit structures or experiments, or data that cannot be scaled.
     """
-    from torchref_kinetic_plugin.refinement.experiment import prepare_experiment
+    from torchref_kinetic_plugin.refinement.preparation import prepare_experiment
 
     for experiment in loaded.experiments:
         refuse_other_indexing(experiment)

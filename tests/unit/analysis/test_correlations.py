@@ -33,7 +33,7 @@ def with_sigmas(model, factor):
         model.base_log_scale.numpy(),
         model.reference_occupancies,
     )
-    other.nuisances, other.inflation_design = model.nuisances.copy(), model.inflation_design.clone()
+    other.nuisances, other.strength = model.nuisances.copy(), model.strength.clone()
     return other
 
 

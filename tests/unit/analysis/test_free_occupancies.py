@@ -34,12 +34,12 @@ def test_directions_keep_the_sum_and_are_orthonormal():
 
 def test_they_are_those_of_the_unrestrained_provider_and_leave_the_model_alone(fitted):
     model, _ = fitted
-    before = model.nuisances.scale.copy(), model.nuisances.error.copy(), model.inflation_design.clone()
+    before = model.nuisances.scale.copy(), model.nuisances.error.copy(), model.strength.clone()
     rows, remarks = free_occupancies([model], NAMES)
     assert not remarks
     np.testing.assert_array_equal(model.nuisances.scale, before[0])
     np.testing.assert_array_equal(model.nuisances.error, before[1])
-    assert (model.inflation_design == before[2]).all()
+    assert (model.strength == before[2]).all()
     free = provider("unrestrained", times=THREE)
     fit_kinetics([copy_of(model)], free)
     found = np.array([each.occupancy for each in rows]).reshape(3, 3).T
@@ -54,7 +54,7 @@ def test_they_are_those_of_the_unrestrained_provider_and_leave_the_model_alone(f
 
 def copy_of(model):
     other = ExperimentModel(model.data, model.components, model.base_log_scale.numpy(), model.reference_occupancies)
-    other.nuisances, other.inflation_design = model.nuisances.copy(), model.inflation_design.clone()
+    other.nuisances, other.strength = model.nuisances.copy(), model.strength.clone()
     return other
 
 
@@ -107,7 +107,7 @@ def test_what_is_excited_in_a_reference_is_found_and_said(fitted):
     model, _ = fitted
     data = replace(model.data, datasets=("dark0", "dark1", "wrong", "t1", "t2"), times=THREE[1:])
     mistaken = ExperimentModel(data, model.components, model.base_log_scale.numpy(), model.reference_occupancies)
-    mistaken.nuisances, mistaken.inflation_design = model.nuisances.copy(), model.inflation_design.clone()
+    mistaken.nuisances, mistaken.strength = model.nuisances.copy(), model.strength.clone()
     tests, remarks = null_tests([mistaken], NAMES)
     assert tests[1].dataset == "wrong"
     assert tests[1].excited == pytest.approx(0.3, abs=0.08)

@@ -38,7 +38,7 @@ def refitted(fitted):
 
 def trace(model, occupancies):
     nuisances = model.nuisances
-    arrays = [nuisances.scale, nuisances.error, nuisances.inflation, model.inflation_design.numpy()]
+    arrays = [nuisances.scale, nuisances.error, nuisances.inflation, model.strength.numpy()]
     return [each.copy() for each in (*arrays, *(p.detach().numpy() for p in occupancies.parameters()))]
 
 

@@ -35,7 +35,7 @@ def objective(model, occupancies):
 def state(model, occupancies):
     """Everything that an analysis could have changed, as bytes."""
     nuisances = model.nuisances
-    arrays = [nuisances.scale, nuisances.error, nuisances.inflation, model.inflation_design.numpy()]
+    arrays = [nuisances.scale, nuisances.error, nuisances.inflation, model.strength.numpy()]
     arrays += [each.detach().numpy() for each in occupancies.parameters()]
     return [array.tobytes() for array in arrays], [each.requires_grad for each in occupancies.parameters()]
 

@@ -21,7 +21,7 @@ def lacking(model, row):
         values[:, row] = np.nan
     data = replace(model.data, grid=replace(grid, **gone))
     other = ExperimentModel(data, model.components, model.base_log_scale.numpy(), model.reference_occupancies)
-    other.nuisances, other.inflation_design = model.nuisances.copy(), model.inflation_design.clone()
+    other.nuisances, other.strength = model.nuisances.copy(), model.strength.clone()
     return other
 
 

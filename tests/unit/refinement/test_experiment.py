@@ -6,6 +6,7 @@ import torch
 
 from tests.unit.refinement.small_series import NAMES, TIMES, provider, series
 from torchref_kinetic_plugin.errors import ShapeError
+from torchref_kinetic_plugin.refinement.common_error import Scores
 from torchref_kinetic_plugin.refinement.experiment import ExperimentData
 from torchref_kinetic_plugin.refinement.quadratic import QuadraticForm, score_rows
 
@@ -46,9 +47,9 @@ def test_scores_are_derivatives(model):
             pair.append(model.evaluate(w, nuisances).work)
         slope = (pair[0] - pair[1]) / (2 * step)
         assert by_scales.reshape(len(model.data.datasets), -1)[place] == pytest.approx(slope, rel=2e-3, abs=5.0)
-    free = model.free_scores(w)
+    free = Scores.joined(scores for _, scores in model.free_parts(w))
     by_error = (free.log_error_variance.unsqueeze(1) * model.error_design[model.free_rows]).sum(0).numpy()
-    design = model.inflation_design[:, model.free_rows] * model.likelihood.present[:, model.free_rows].unsqueeze(2)
+    design = model.inflation_design(model.free_rows) * model.likelihood.present[:, model.free_rows].unsqueeze(2)
     by_inflation = (design * free.log_inflation.unsqueeze(2)).sum(1).numpy()
     places = [("error", i, by_error[i]) for i in range(3)]
     places += [("inflation", place, by_inflation[place]) for place in ((0, 0), (3, 1), (6, 2))]
@@ -63,7 +64,8 @@ def test_scores_are_derivatives(model):
 
 
 def test_free_scores_are_those_of_the_whole(model):
-    whole, part = model.evaluate(truth(model)).scores, model.free_scores(truth(model))
+    whole = model.evaluate(truth(model)).scores
+    part = Scores.joined(scores for _, scores in model.free_parts(truth(model)))
     torch.testing.assert_close(part.log_likelihood, whole.log_likelihood[model.free_rows])
     torch.testing.assert_close(part.log_inflation, whole.log_inflation[:, model.free_rows])
 
@@ -97,7 +99,7 @@ def test_the_order_of_timepoints_does_not_matter():
     for name in ("intensities", "weights", "present"):
         setattr(shuffled.likelihood, name, getattr(model.likelihood, name)[rows])
     shuffled.base_log_scale = model.base_log_scale[rows]
-    shuffled.inflation_design = model.inflation_design[rows]
+    shuffled.strength = model.strength[rows]
     w = truth(model)
     assert shuffled.evaluate(w[:, order]).work == pytest.approx(model.evaluate(w).work, rel=1e-12)
 

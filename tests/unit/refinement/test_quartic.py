@@ -42,10 +42,10 @@ def test_derivatives_and_expansion_agree():
 
 
 def test_nodes_integrate_polynomials():
-    x, powers, weights = hermite_nodes(7)
+    x, powers, weights = hermite_nodes(7, torch.device("cpu"))
     np.testing.assert_allclose(powers[:, 2], x**2)
     # Weights are of the integrand itself, so the Gaussian stands in it.
     moments = (weights[:, None] * torch.from_numpy(np.exp(-(x**2) / 2.0))[:, None] * powers).sum(0)
     np.testing.assert_allclose(moments, np.sqrt(2.0 * np.pi) * np.array([1, 0, 1, 0, 3, 0]), atol=1e-12)
-    x, powers, weights = legendre_nodes(24)
+    x, powers, weights = legendre_nodes(24, torch.device("cpu"))
     np.testing.assert_allclose((weights[:, None] * powers).sum(0), [2, 0, 2 / 3, 0, 2 / 5, 0], atol=1e-13)

@@ -60,14 +60,14 @@ def alone(warm, tmp_path_factory):
 def kept(setup, restraints):
     """Everything that a refinement changes is afterwards as it was."""
     models, start = [each.model for each in setup.experiments], setup.variables.get()
-    before = [(m.nuisances.copy(), m.inflation_design.clone(), m.components) for m in models]
+    before = [(m.nuisances.copy(), m.strength.clone(), m.components) for m in models]
     widths = restraints.widths
     try:
         yield
     finally:
         setup.variables.set(start)
         for model, (nuisances, design, components) in zip(models, before, strict=True):
-            model.nuisances, model.inflation_design, model.components = nuisances, design, components
+            model.nuisances, model.strength, model.components = nuisances, design, components
         for each in setup.experiments:
             each.bank.mask_structure_factors(each.in_cell(setup.variables.values))
         restraints.update_contacts(setup.variables.values)

@@ -65,7 +65,7 @@ def test_the_curvature_is_that_of_the_profile_likelihood(fitted, monkeypatch):
     direction = uncertainty.covariance[:, 1] / math.sqrt(uncertainty.covariance[1, 1])
     falls = []
     monkeypatch.setattr("torchref_kinetic_plugin.refinement.fit_state.settle_error_model", lambda *_: 0.0)
-    monkeypatch.setattr(type(model), "refresh_inflation_design", lambda *_: None)
+    monkeypatch.setattr(type(model), "refresh_strength", lambda *_: None)
     try:
         for sign in (1.0, -1.0):
             search.set(here + sign * direction)
