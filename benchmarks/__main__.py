@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import data_terms, grid, joint_cells, joint_step, kinetic_fit, occupancies
+from benchmarks import data_terms, framework_terms, grid, joint_cells, joint_step, kinetic_fit, occupancies
 from benchmarks.table import Table, write_json
 
 
@@ -33,6 +33,7 @@ def main() -> None:
         print()
         steps.heading()
         steps.show(data_terms.rows(long=options.long))
+        steps.show(framework_terms.rows(long=options.long))
         steps.show(joint_step.rows())
         steps.show(joint_cells.rows())
         if options.long:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -31,33 +31,45 @@ def rows(*, long: bool = False) -> Iterator[str]:
             yield _row(series, prepared, bank, n_timepoints, limit)
 
 
-def _row(series: Series, prepared: Preparation, bank: StructureFactorBank, n_timepoints: int, limit: float) -> str:
+def data_terms(
+    series: Series, n_timepoints: int, prepared: Preparation | None = None, bank: StructureFactorBank | None = None
+) -> Callable[[], None]:
+    """The likelihood of a series with gradients to atoms and occupancies, ready to be timed."""
+    if prepared is None:
+        prepared = prepare_experiment(series.data, series.structures, series.reference_occupancies)
+    structures = bank or StructureFactorBank(series.structures, series.data.grid.hkl, series.data.crystal, free=_FREE)
     data, chosen = with_timepoints(series.data, n_timepoints)
     model = ExperimentModel(
         data, prepared.model.components, prepared.model.base_log_scale.numpy()[chosen], series.reference_occupancies
     )
-    masks, mask_scale = bank.mask_structure_factors(), torch.as_tensor(prepared.absolute.mask_scale)
+    masks, mask_scale = structures.mask_structure_factors(), torch.as_tensor(prepared.absolute.mask_scale)
     work = torch.as_tensor(np.flatnonzero(model.work))
-    generator = torch.Generator().manual_seed(1)
     # Excited by 30 %, as experiments are, in proportions of the intermediates that differ from timepoint to timepoint.
+    generator = torch.Generator().manual_seed(1)
     excited = torch.rand(len(series.structures) - 1, n_timepoints, generator=generator, dtype=torch.float64)
     excited = 0.3 * excited / excited.sum(0)
     occupancies = torch.cat([1.0 - excited.sum(0, keepdim=True), excited]).requires_grad_()
     # The scales and the error model stand still within a step of the structures.
     fixed = model.error_variance(), model.log_scale(), model.log_inflation()
-    gradient = torch.randn(prepared.atoms.shape, generator=generator, dtype=prepared.atoms.dtype)
 
-    def data_terms() -> None:
-        _reset(bank, occupancies)
-        model.components = with_solvent(bank.structure_factors(), masks, mask_scale)
+    def evaluate() -> None:
+        _reset(structures, occupancies)
+        model.components = with_solvent(structures.structure_factors(), masks, mask_scale)
         values = model.likelihood(model.mixture(model.with_references(occupancies)), *fixed)
         (-values[work].sum()).backward()  # type: ignore[no-untyped-call]
 
+    return evaluate
+
+
+def _row(series: Series, prepared: Preparation, bank: StructureFactorBank, n_timepoints: int, limit: float) -> str:
+    gradient = torch.randn(prepared.atoms.shape, generator=torch.Generator().manual_seed(1), dtype=prepared.atoms.dtype)
+
     def structure_factors() -> None:
-        _reset(bank, occupancies)
+        for parameter in bank.parameters():
+            parameter.grad = None
         bank.structure_factors().backward(gradient)
 
-    pair = in_turn(data_terms, structure_factors, seconds=6.0)
+    pair = in_turn(data_terms(series, n_timepoints, prepared, bank), structure_factors, seconds=6.0)
     return (
         f"| data terms, {series.name}, {bank.n_structures} structures, {bank.n_reflections} reflections, "
         f"{n_timepoints} timepoints | {1e3 * pair.ours:.0f} ms | {1e3 * pair.theirs:.0f} ms, structure factors alone "
