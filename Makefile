@@ -60,9 +60,9 @@ joint: $(INSTALLED)
 usual: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.usual_way
 
-# The campaign at three temperatures: 20 draws of the noise, all temperatures together and each alone; ten minutes.
+# The campaign at three temperatures: 40 draws of the noise, all temperatures together and each alone; half an hour.
 campaign: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.campaign 20
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.campaign 40
 
 # 64 small runs of a campaign file on two workers and on one, by turns; a quarter of an hour.
 campaign-speed: $(INSTALLED)
