@@ -40,6 +40,11 @@ class Reflections:
         columns = [(label, kind, self.values[label]) for label, kind in self.types.items()]
         write_mtz(path, self.hkl, columns, self.group, self.cell)
 
+    @property
+    def spacing(self) -> np.ndarray:
+        """Spacing d of each reflection, A."""
+        return np.asarray(gemmi.UnitCell(*self.cell).calculate_d_array(self.hkl.astype(np.int32)))
+
     def keep(self, rows: np.ndarray | slice) -> None:
         """Leave some reflections, in this order."""
         self.hkl = self.hkl[rows]
@@ -83,10 +88,11 @@ class Inputs:
 
     directory: Path
     verb: list[str] = field(default_factory=lambda: ["check", "--quick"])
+    name: str = "refinement.toml"
 
     @property
     def file(self) -> Path:
-        return self.directory / "refinement.toml"
+        return self.directory / self.name
 
     def edit(self, old: str, new: str, name: str = "refinement.toml") -> None:
         """Replace text that stands in a file."""
@@ -119,8 +125,24 @@ class Inputs:
         path = self.directory / name
         path.write_text("\n".join(change(path.read_text().splitlines())) + "\n")
 
-    def run(self, capsys: pytest.CaptureFixture[str], *more: str) -> tuple[int, str, str]:
-        """Exit code, and what was printed, of the command a user types."""
+    def refused(self, capsys: pytest.CaptureFixture[str], message: str, *more: str) -> str:
+        """See that the command is refused with a message and no traceback; paths are told from the directory."""
+        code, said = self.run(capsys, *more)
+        assert code == 2, said
+        assert message in said, said
+        assert "Traceback" not in said
+        return said
+
+    def accepted(self, capsys: pytest.CaptureFixture[str], *messages: str) -> str:
+        """See that the command is done, and says these things."""
+        code, said = self.run(capsys)
+        assert code == 0, said
+        for message in messages:
+            assert message in said, said
+        return said
+
+    def run(self, capsys: pytest.CaptureFixture[str], *more: str) -> tuple[int, str]:
+        """Exit code of the command that a user types, and what it says: on standard error when it fails."""
         capsys.readouterr()
         try:
             code = main([*self.verb, str(self.file), *more])
@@ -128,7 +150,7 @@ class Inputs:
             # Of arguments that argparse refuses.
             code = int(left.code or 0)
         printed = capsys.readouterr()
-        return code, printed.out, printed.err
+        return code, (printed.err if code else printed.out).replace(f"{self.directory}/", "")
 
 
 def copied(source: Path, directory: Path) -> Inputs:
