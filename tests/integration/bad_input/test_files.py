@@ -21,8 +21,14 @@ SYNTAX = [
     ((REFINE, f"{REFINE}\nd_mim = 1.8"), "unknown key 'd_mim' (did you mean 'd_min'?); allowed: occupancy, d_min"),
     (("[validation]", "[validatoin]"), "unknown section 'validatoin' (did you mean 'validation'?); allowed: title"),
     (("light_activated", "light_activted"), "kinetics.light_activted: unknown key 'light_activted' (did you mean"),
-    ((REFINE, f'{REFINE}\noccupancy = "kinetic"'), "unknown occupancy provider 'kinetic' in occupancy (did you mean 'ki"),
-    ((REFINE, f'{REFINE}\nrefine = ["scales"]'), "'scales' is not one of kinetics, structures, scale (did you mean 'scale'?"),
+    (
+        (REFINE, f'{REFINE}\noccupancy = "kinetic"'),
+        "unknown occupancy provider 'kinetic' in occupancy (did you mean 'ki",
+    ),
+    (
+        (REFINE, f'{REFINE}\nrefine = ["scales"]'),
+        "'scales' is not one of kinetics, structures, scale (did you mean 'scale'?",
+    ),
     ((REFINE, f'{REFINE}\nrefine = ["scale", "scale"]'), "refinement.refine: scale is there twice"),
     ((REFINE, f"{REFINE}\nd_min = 3\nd_max = 2"), "d_max = 2 A must be larger than d_min = 3 A"),
     ((REFINE, f"{REFINE}\nfree_fraction = 0.7"), "refinement.free_fraction: 0.7 is not allowed; below 0.5 is wanted"),
@@ -35,18 +41,24 @@ SYNTAX = [
     (('name = "I1"', 'name = "dark"'), "the structure dark is there twice; each has a name of its own"),
     (('name = "I1"', 'name = "../I1"'), "'../I1' becomes part of file names: letters, digits"),
     ((STATES, f'{STATES}\nfile = "dark.pdb"'), "give either states, or file with models or altlocs, not both"),
-    ((STATES, f'{STATES}\nmoving = {{I2 = "//A/4"}}'), "unknown structure 'I2' in moving (did you mean 'I1'?); allowed: I1"),
+    (
+        (STATES, f'{STATES}\nmoving = {{I2 = "//A/4"}}'),
+        "unknown structure 'I2' in moving (did you mean 'I1'?); allowed: I1",
+    ),
     ((STATES, f'{STATES}\nmoving = {{I1 = "//A/4(("}}'), "moving: cannot read the selection '//A/4(('"),
     ((STATES, f'{STATES}\nmoving = {{I1 = "//Z"}}'), "moving: '//Z' names no residue of I1"),
     ((STATES, f'{STATES}\nrestraints = ["dark.pdb"]'), "restraint file 'dark.pdb' is no CIF file"),
     ((REFERENCES, "references = []"), "references is empty; at least one dataset without the trigger is needed"),
-    ((REFERENCES, f'columns = {{Fobs = "F-obs"}}\n{REFERENCES}'), "unknown column role 'Fobs'; allowed: F, SIGF, I, SIGI"),
+    (
+        (REFERENCES, f'columns = {{Fobs = "F-obs"}}\n{REFERENCES}'),
+        "unknown column role 'Fobs'; allowed: F, SIGF, I, SIGI",
+    ),
     ((REFERENCES, f"temperature = -5.0\n{REFERENCES}"), "experiment[1].temperature: -5.0 is not allowed; above 0"),
     ((REFERENCES, f"temperature_before = 280.0\n{REFERENCES}"), "has temperature_before but no temperature"),
-    (FIXED + ("[0.48, 0.30, 0.01]", "[0.48, 0.30]"), "'experiment_1': I1 has 2 for 3 timepoints"),
-    (FIXED + ("[0.48, 0.30, 0.01]", "nan"), "fixed.occupancies.experiment_1.I1: nan is not allowed"),
-    (FIXED + ("{I1 = [0.48, 0.30, 0.01]}", "{I1 = 0.6, dark = 0.6}"), "sum to 1.2 at timepoint 1; they must sum to 1"),
-    (FIXED + ("experiment_1 =", "experiment_2 ="), "unknown experiment 'experiment_2' in occupancies (did you mean"),
+    ((*FIXED, "[0.48, 0.30, 0.01]", "[0.48, 0.30]"), "'experiment_1': I1 has 2 for 3 timepoints"),
+    ((*FIXED, "[0.48, 0.30, 0.01]", "nan"), "fixed.occupancies.experiment_1.I1: nan is not allowed"),
+    ((*FIXED, "{I1 = [0.48, 0.30, 0.01]}", "{I1 = 0.6, dark = 0.6}"), "sum to 1.2 at timepoint 1; they must sum to 1"),
+    ((*FIXED, "experiment_1 =", "experiment_2 ="), "unknown experiment 'experiment_2' in occupancies (did you mean"),
 ]
 TIMES = [
     (('"100 ns"', "100"), "timepoints[1].time: 100 has no unit; write it in quotes with its unit, e.g. '100 ns'"),
@@ -104,7 +116,7 @@ def test_refused(inputs: Inputs, capsys: pytest.CaptureFixture[str], changes: tu
         (None, "no such file: 'refinement.toml' (did you mean 'simulation.toml'?)"),
         (b"\xff\xfe\0\0", "'refinement.toml' is not text; a file of settings is TOML"),
         (b"", "3 problems:\n  structures: is missing\n  experiment: is missing\n  kinetics.scheme: is missing"),
-        (b"title = 'all on one line'\r" * 200, "line 1: not TOML: Invalid statement, in "),
+        (b"title = 'all on one line'\r" * 200, "line 1: not TOML: Expected newline or end of document"),
     ],
 )
 def test_files_that_are_none(
@@ -113,7 +125,7 @@ def test_files_that_are_none(
     inputs.file.unlink()
     if content is not None:
         inputs.file.write_bytes(content)
-    assert len(inputs.refused(capsys, message)) < 300
+    assert len(inputs.refused(capsys, message)) < 400
 
 
 @pytest.mark.parametrize(

@@ -147,4 +147,7 @@ def test_occupancies_that_are_lost_during_the_fit(
 ) -> None:
     install([offering(nan_once_refined)])
     inputs.verb = ["refine", "--quiet"]
-    inputs.refused(capsys, "plugin 'mine': provider 'decay': ")
+    inputs.refused(
+        capsys, "Given: the occupancies, their regularization or their derivatives are not finite numbers at"
+    )
+    assert not (inputs.directory / "refined" / "result.json").exists()

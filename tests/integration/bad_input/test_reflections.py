@@ -120,7 +120,7 @@ def half_free(table: Reflections) -> None:
         (all_negative, "'t01.mtz': no signal: the mean intensity is nowhere significantly above zero"),
         (scaled(1e28), "in F-obs, SIGF-obs is no measurement"),
         (lambda table: table.add(np.array([[900, 0, 0]])), "(900, 0, 0) would have d = 0.027 A; indices or cell are wrong"),
-        (resolution(np.inf, 12.0), "usable reflections; at least 50 are needed"),
+        (resolution(np.inf, 6.0), "'t01.mtz' has 47 usable reflections; at least 50 are needed"),
     ],
 )  # fmt: skip
 def test_refused(inputs: Inputs, capsys: pytest.CaptureFixture[str], change: Change, message: str) -> None:

@@ -111,7 +111,9 @@ def test_values_that_are_not_finite_are_left_out(inputs: Inputs, capsys: Capture
 def test_free_flags_are_drawn_where_there_are_none(inputs: Inputs, capsys: Captured) -> None:
     inputs.reflections(lambda table: table.drop(FLAGS))
     first = inputs.accepted(
-        capsys, "- no dataset has free flags", "561 of 561 reflections without a free flag: 35 drawn as free (5.0 %, seed 1)"
+        capsys,
+        "- no dataset has free flags",
+        "561 of 561 reflections without a free flag: 35 drawn as free (5.0 %, seed 1)",
     )
     assert free_drawn(inputs.accepted(capsys)) == free_drawn(first)
     inputs.edit("[refinement]", "[refinement]\nseed = 2")
@@ -123,7 +125,9 @@ def test_flags_that_differ_are_not_used(inputs: Inputs, capsys: Captured) -> Non
         table.values[FLAGS] = np.roll(table.values[FLAGS], 3)
 
     inputs.reflections(rolled, "t01")
-    inputs.accepted(capsys, "'t01.mtz' flags 153 of 506 common reflections otherwise than 'dark.mtz'; its flags are not")
+    inputs.accepted(
+        capsys, "'t01.mtz' flags 153 of 506 common reflections otherwise than 'dark.mtz'; its flags are not"
+    )
 
 
 def test_delays_given_twice_are_two_measurements(inputs: Inputs, capsys: Captured) -> None:
