@@ -17,7 +17,7 @@ from torchref_kinetic_plugin.reflections import read_observations
 from torchref_kinetic_plugin.structures import load_files
 
 #: Damaged copies of each file; `make fuzz` asks for more.
-COPIES = int(os.environ.get("FUZZ_DAMAGED", "60"))
+COPIES = int(os.environ.get("FUZZ_DAMAGED", "150"))
 
 
 def flipped(content: bytes, random: np.random.Generator) -> bytes:

@@ -28,7 +28,38 @@ MODELS = ("dark.pdb", "i1.pdb", "dark.mtz", "t01.mtz", "t02.mtz", "t03.mtz")
 CHART_PIECES = st.sampled_from(["A", "B", "C'", "β", "1", "->", "<->", "=>", "-", ",", "*", " ", "\n", "\0", "\u2028"])
 CHARTS = st.one_of(st.text(max_size=40), st.lists(CHART_PIECES, max_size=14).map("".join))
 AMOUNT_PIECES = st.sampled_from(
-    ["9" * 400, " ", *"1 - + 0 .5 e e400 e-400 / ( ) ^ -1 ⁻¹ · ns µs s M uM mJ inf nan ٣ as d".split()]
+    [
+        "9" * 400,
+        " ",
+        *[
+            "1",
+            "-",
+            "+",
+            "0",
+            ".5",
+            "e",
+            "e400",
+            "e-400",
+            "/",
+            "(",
+            ")",
+            "^",
+            "-1",
+            "⁻¹",
+            "·",
+            "ns",
+            "µs",
+            "s",
+            "M",
+            "uM",
+            "mJ",
+            "inf",
+            "nan",
+            "٣",
+            "as",
+            "d",
+        ],
+    ]
 )
 AMOUNTS = st.one_of(st.text(max_size=20), st.lists(AMOUNT_PIECES, max_size=9).map("".join))
 
