@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: example test lint types contracts check accuracy benchmark benchmark-long growth draws joint usual campaign campaign-speed choice coverage lysozyme clean
+.PHONY: example test fuzz lint types contracts check accuracy benchmark benchmark-long growth draws joint usual campaign campaign-speed choice coverage lysozyme clean
 
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -18,6 +18,10 @@ example: $(INSTALLED)
 # The suite that runs on every change, on all cores.
 test: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
+
+# A million inputs to the parsers and the loader of refinement files, and thousands of damaged files; an hour.
+fuzz: $(INSTALLED)
+	FUZZ_EXAMPLES=250000 FUZZ_DAMAGED=3000 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto tests/fuzz
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from torchref_kinetic_plugin.config.problems import ConfigError, Problem, validation_problems
+from torchref_kinetic_plugin.config.problems import ConfigError, Problem, shortened, validation_problems
 from torchref_kinetic_plugin.config.schema import DEFAULT_PROVIDER, RefinementFile
 from torchref_kinetic_plugin.config.simulation import SimulationFile
 from torchref_kinetic_plugin.errors import FileError, InputError, closest_match
@@ -103,7 +103,7 @@ def _validated(
     for key, value in table.items():
         if key in known:
             own[key] = value
-        elif key not in providers:
+        elif key not in (*providers, _chosen(table.get(place, {}))):
             allowed = (*known, *providers)
             problems.append(
                 Problem("", f"unknown section {key!r}{closest_match(key, allowed)}; allowed: {', '.join(allowed)}")
@@ -116,12 +116,10 @@ def _validated(
     chosen = _chosen(own.get(place, {}))
     section: Any = table.get(chosen, {})
     if chosen not in providers:
-        problems.append(
-            Problem(
-                f"{place}.occupancy",
-                f"unknown provider {chosen!r}{closest_match(chosen, providers)}; allowed: {', '.join(providers)}",
-            )
-        )
+        unknown = f"unknown provider {chosen!r}{closest_match(chosen, providers)}; allowed: {', '.join(providers)}"
+        # Whoever knows the providers may know more: that the one asked for has failed to load, and why.
+        told = [] if check_section is None else [each.message for each in check_section(chosen, {})]
+        problems.append(Problem(f"{place}.occupancy", told[0] if told else unknown))
     elif not isinstance(section, Mapping):
         problems.append(Problem(chosen, f"a table is wanted; write [{chosen}]"))
     elif check_section is not None:
@@ -170,7 +168,7 @@ def _syntax_problem(message: str, text: str) -> Problem:
         return Problem("end of file" if where else "", f"not TOML: {words}")
     line = int(where[1])
     # A line ends where TOML ends it, not at every character that Python counts.
-    shown = text.split("\n")[line - 1].strip()
+    shown = shortened(text.split("\n")[line - 1].strip())
     return Problem(f"line {line}", f"not TOML: {words}" + (f", in {shown!r}" if shown else ""))
 
 

@@ -135,12 +135,17 @@ def _message(found: Any, model: type[BaseModel] | None) -> str:
     return f"{_shown(value)}: {_KINDS.get(kind, found['msg'])}"
 
 
+def shortened(text: str) -> str:
+    """A text cut where it is long."""
+    return text if len(text) < 60 else f"{text[:56]} ..."
+
+
 def _shown(value: object) -> str:
     """A value much as it stands in the file, shortened."""
     if isinstance(value, bool):
         return "true" if value else "false"
     text = value.isoformat() if isinstance(value, datetime.date | datetime.time) else repr(value)
-    return text if len(text) < 60 else f"{text[:56]} ..."
+    return shortened(text)
 
 
 def _keys_at(model: type[BaseModel] | None, location: Sequence[str | int]) -> list[str]:

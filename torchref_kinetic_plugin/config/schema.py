@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, final
 
-from pydantic import BeforeValidator, Field, Strict, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, Strict, field_validator, model_validator
 
 from torchref_kinetic_plugin.config.condition import ExperimentCondition, distinctly_named, first_time_unit
 from torchref_kinetic_plugin.config.section import Section, repeated
@@ -20,6 +20,8 @@ from torchref_kinetic_plugin.config.values import (
     Name,
     Positive,
     Whole,
+    each_once,
+    file_of,
     name_of_delay,
 )
 from torchref_kinetic_plugin.errors import InputError, UnknownNameError
@@ -42,7 +44,7 @@ class RefinementSection(Section):
     stop: Flag = Field(
         default=True, description="Whether cycles end when validation reflections say so, or when nothing moves."
     )
-    refine: list[Literal["kinetics", "structures", "scale"]] = Field(
+    refine: Annotated[list[Literal["kinetics", "structures", "scale"]], AfterValidator(each_once)] = Field(
         default=["kinetics", "scale"], description="What is refined."
     )
     seed: Annotated[Whole, Field(ge=0)] = Field(default=1, description="Of everything that is drawn.")
@@ -105,6 +107,9 @@ class StructuresSection(Section):
             raise InputError(f"{'altlocs' if self.models is None else 'models'} is empty; name at least one structure")
         elif self.models and (twice := repeated(list(map(str, self.models.values())))):
             raise InputError(f"model {', '.join(twice)} is there twice; each structure has a model of its own")
+        for name in self.moving:
+            if name not in self.names[1:]:
+                raise UnknownNameError("structure", name, self.names[1:], "moving")
         return self
 
     @property
@@ -139,10 +144,6 @@ class Timepoint(_Dataset):
         return parse_time(self.time)
 
 
-def _from_path(value: object) -> object:
-    return {"file": value} if isinstance(value, str) else value
-
-
 @final
 class Experiment(ExperimentCondition):
     """One ``[[experiment]]``: datasets measured under one condition."""
@@ -150,7 +151,7 @@ class Experiment(ExperimentCondition):
     states: list[State] = Field(
         default=[], description="Structures with a file of this experiment's own; the others are the common ones."
     )
-    references: list[Annotated[Reference, BeforeValidator(_from_path)]] = Field(
+    references: list[Annotated[Reference, BeforeValidator(file_of)]] = Field(
         default=[],
         description="Datasets without the trigger: paths, or tables with file, columns and free_value. May be left out "
         'where every timepoint is at time "inf".',

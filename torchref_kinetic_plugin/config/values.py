@@ -10,6 +10,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, Strict, ValidationInfo
 
+from torchref_kinetic_plugin.config.section import repeated
 from torchref_kinetic_plugin.errors import InputError, UnitError, UnknownNameError, closest_match
 from torchref_kinetic_plugin.scheme import parse_time, time_unit
 from torchref_kinetic_plugin.scheme.amounts import parse_concentration, parse_energy
@@ -17,6 +18,8 @@ from torchref_kinetic_plugin.scheme.amounts import parse_concentration, parse_en
 #: Roles of columns.
 ROLES = ("F", "SIGF", "I", "SIGI", "free")
 
+#: The longest delay that is one, s; beyond, a delay times a rate is no number any more.
+_LONGEST = 1e15
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 
@@ -47,6 +50,11 @@ def _existing(value: object, info: ValidationInfo) -> object:
     raise InputError(f"{value!r}: {what}{where}{closest_match(path.name, beside)}")
 
 
+def file_of(value: object) -> object:
+    """A path alone as a table with it."""
+    return {"file": value} if isinstance(value, str) else value
+
+
 def _directory(value: object) -> object:
     return _expanded(value) if isinstance(value, str) else value
 
@@ -74,7 +82,7 @@ def _delay(value: object) -> object:
         raise UnitError(f"{value!r} has no unit; write it in quotes with its unit, e.g. '{value!r} ns'")
     if not isinstance(value, str):
         return value
-    if math.isinf(parse_time(value)) and time_unit(value) is not None:
+    if abs(parse_time(value)) > _LONGEST and time_unit(value) is not None:
         raise UnitError(f"{value!r} is too large a number; write 'inf' for the state that is reached at last")
     return value
 
@@ -93,6 +101,13 @@ def _concentration(value: object) -> object:
 
 def _energy(value: object) -> object:
     return _amount(value, parse_energy, "30 uJ")
+
+
+def each_once(value: list[str]) -> list[str]:
+    """Refuse a list in which something is there twice."""
+    if twice := repeated(value):
+        raise InputError(f"{', '.join(twice)} is there twice")
+    return value
 
 
 def _known_roles(value: dict[str, str]) -> dict[str, str]:

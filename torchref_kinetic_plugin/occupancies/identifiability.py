@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from torchref_kinetic_plugin.errors import ParameterError
+from torchref_kinetic_plugin.errors import ParameterError, TimeError
 from torchref_kinetic_plugin.kinetics.model import KineticModel
 
 #: Widths around the trigger within which a delay says something of the width and of time zero.
@@ -40,6 +41,34 @@ def require_identifiable(model: KineticModel) -> None:
             f"activation and the efficiency of {triggers[0].name}, the only step of the trigger, are one number "
             "(their product); refine one and freeze the other"
         )
+
+
+def require_delay_after_trigger(models: Sequence[tuple[KineticModel, Tensor]]) -> None:
+    """Refuse to refine kinetics against delays that are all before the trigger.
+
+    Parameters
+    ----------
+    models : sequence of (KineticModel, Tensor)
+        Of all experiments, each with its measured times (n_times,).
+
+    Raises
+    ------
+    TimeError
+        When something is refined, time zero is not, and no delay of any experiment is after it.
+    """
+    refined = any(parameter.requires_grad for model, _ in models for parameter in model.parameters())
+    if not refined or any(not model.time_zero.frozen or _reaches_trigger(model, times) for model, times in models):
+        return
+    raise TimeError(
+        "every delay is before the trigger, where nothing has happened yet: no parameter of the kinetics can be "
+        "refined; are the signs of the delays, their unit and time_zero right?"
+    )
+
+
+def _reaches_trigger(model: KineticModel, times: Tensor) -> bool:
+    width = model.response.width
+    reach = _NEAR * width.number if width is not None else 0.0
+    return bool((times - model.time_zero.number >= -reach).any())
 
 
 def remarks(model: KineticModel, times: Tensor) -> list[str]:

@@ -15,6 +15,7 @@ from scipy.optimize import minimize
 from scipy.stats import qmc
 from torch import Tensor, nn
 
+from torchref_kinetic_plugin.errors import ParameterError
 from torchref_kinetic_plugin.kinetics.parameters import Float64Module
 from torchref_kinetic_plugin.kinetics.sensitivity import jacobian, refined_parameters
 from torchref_kinetic_plugin.occupancies.drawing import drawn_levels
@@ -27,6 +28,8 @@ Floats = NDArray[np.float64]
 
 #: Longest step of one iteration, in ln of a rate: nearly an order of magnitude.
 _LONGEST_STEP = 2.0
+#: Parameters that a message lists, at most.
+_SHOWN = 8
 _MAX_ITERATIONS = 200
 #: Largest logit of a free occupancy at which its gradient is still felt.
 _INNER_LOGIT = 1.5
@@ -157,7 +160,13 @@ class SecondOrderFit:
         return _flat_gradient(value, list(self.parameters.values()), create_graph=False).numpy()
 
     def terms(self, raw: Floats) -> tuple[float, Floats, Floats]:
-        """Cost, gradient (n_refined,) and Hessian (n_refined, n_refined), the last without second derivatives of W."""
+        """Cost, gradient (n_refined,) and Hessian (n_refined, n_refined), the last without second derivatives of W.
+
+        Raises
+        ------
+        ParameterError
+            When one of them is not finite.
+        """
         if self._terms is None or self._at is None or not np.array_equal(raw, self._at):
             self.set(raw)
             cost, gradient, hessian = self.regularization()
@@ -167,6 +176,12 @@ class SecondOrderFit:
                 cost += float(d @ (0.5 * force - target.gradient))
                 gradient = gradient + (slopes.T @ (force - target.gradient)).numpy()
                 hessian = hessian + (slopes.T @ target.information @ slopes).numpy()
+            if not (math.isfinite(cost) and np.isfinite(gradient).all() and np.isfinite(hessian).all()):
+                names = ", ".join(dict.fromkeys(type(model).__name__ for model in self.models))
+                raise ParameterError(
+                    f"{names}: the occupancies, their regularization or their derivatives are not finite numbers at "
+                    "the parameters that the fit tried: " + ", ".join(f"{value:.4g}" for value in raw[:_SHOWN])
+                )
             self._at, self._terms = raw.copy(), (cost, gradient, hessian)
         return self._terms
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from torchref_kinetic_plugin.plugins.plugin_errors import OccupancyError, cause_of
+from torchref_kinetic_plugin.plugins.provider import KnowsReference
 
 _METHODS = ("forward", "get_regularization_loss", "get_parameter_groups")
 
@@ -66,6 +67,31 @@ def require_valid_occupancies(
     if problem := _bad_value(occupancies.detach()):
         raise refuse(problem)
     return occupancies
+
+
+def require_valid_reference(module: KnowsReference, n_structures: int, provider: str, plugin: str) -> None:
+    """Refuse occupancies of the references that are none.
+
+    Raises
+    ------
+    OccupancyError
+        Naming the plugin, the provider and what is wrong.
+    """
+    try:
+        occupancies: object = module.reference_occupancies()
+    except Exception as error:  # whatever a plugin raises is reported as the plugin's
+        problem = f"reference_occupancies() failed with {cause_of(error)}"
+        raise OccupancyError(plugin, f"provider {provider!r}: {problem}") from error
+    if not isinstance(occupancies, Tensor) or not occupancies.dtype.is_floating_point:
+        problem = f"reference_occupancies() gives {_kind(occupancies)} where a tensor of floating point is wanted"
+    elif tuple(occupancies.shape) != (n_structures,):
+        problem = f"reference_occupancies() have shape {tuple(occupancies.shape)}; ({n_structures},) is wanted"
+    else:
+        bad = _bad_value(occupancies.detach().unsqueeze(1))
+        if bad is None:
+            return
+        problem = f"reference_occupancies(), as of one timepoint: {bad}"
+    raise OccupancyError(plugin, f"provider {provider!r}: {problem}")
 
 
 def _bad_value(occupancies: Tensor) -> str | None:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationInfo, field_validator, model_validator
 
 from torchref_kinetic_plugin.errors import ParameterError, UnknownNameError
+from torchref_kinetic_plugin.plugins.kinetics_rates import require_orders, require_within_bounds
 from torchref_kinetic_plugin.plugins.kinetics_values import (
     FiniteRate,
     Fraction,
@@ -22,7 +23,6 @@ from torchref_kinetic_plugin.plugins.kinetics_values import (
     number_of,
 )
 from torchref_kinetic_plugin.scheme import Scheme, parse_flow_chart
-from torchref_kinetic_plugin.scheme.amounts import is_second_order
 from torchref_kinetic_plugin.scheme.equilibrium import equilibrium_pairs
 
 #: Keys of ``[kinetics.regularization]`` that concern laws.
@@ -223,7 +223,7 @@ class KineticsSettings(_Section):
                 initial=self.initial_state,
                 impulsive=[name for name, rate in rates.items() if math.isinf(number_of(rate))],
             )
-        _require_orders(self)
+        _require_rates(self)
         if isinstance(self.rate_law, str) and self.shared == "all":
             raise ParameterError(
                 f'shared = "all" says one rate constant at all temperatures, and rate_law = {self.rate_law!r} '
@@ -270,32 +270,17 @@ def _with_law(settings: KineticsSettings) -> list[str]:
     return list(settings.rate_law or ())
 
 
-def _require_orders(settings: KineticsSettings) -> None:
-    """Second-order rates where, and only where, pseudo_first_order asks for them."""
-    means = settings.regularization.rate_prior_mean
-    tables: dict[str, dict[str, list[str]]] = {
-        "rate_constants": {name: [rate] for name, rate in settings.rate_constants.items()},
-        "bounds": settings.bounds,
-        "rate_prior_mean": {name: [rate] for name, rate in means.items()} if isinstance(means, dict) else {},
+def _require_rates(settings: KineticsSettings) -> None:
+    """Hold the rates of all tables against each other."""
+    starts: dict[str, dict[str, list[str]]] = {
+        "rate_constants": {name: [rate] for name, rate in settings.rate_constants.items()}
     }
     for experiment, own in settings.experiments.items():
-        tables[f"rate_constants of experiment {experiment!r}"] = {n: [r] for n, r in own.rate_constants.items()}
-    for where, table in tables.items():
-        for name, rates in table.items():
-            for rate in rates:
-                if is_second_order(rate) and name not in settings.pseudo_first_order:
-                    raise ParameterError(
-                        f"{where} of {name} = {rate!r} is of second order; name the transition in pseudo_first_order"
-                    )
-                if (
-                    name in settings.pseudo_first_order
-                    and not is_second_order(rate)
-                    and not math.isinf(number_of(rate))
-                ):
-                    raise ParameterError(
-                        f"{where} of {name} = {rate!r}: with pseudo_first_order it is per concentration and time, e.g. "
-                        "'2e5 /(M s)'"
-                    )
+        starts[f"rate_constants of experiment {experiment!r}"] = {n: [r] for n, r in own.rate_constants.items()}
+    means = settings.regularization.rate_prior_mean
+    priors = {name: [rate] for name, rate in means.items()} if isinstance(means, dict) else {}
+    require_orders({**starts, "bounds": settings.bounds, "rate_prior_mean": priors}, settings.pseudo_first_order)
+    require_within_bounds(starts, settings.bounds)
 
 
 def _transitions_named(value: object, where: str) -> Iterable[tuple[str, str]]:

@@ -11,11 +11,20 @@ from torchref_kinetic_plugin.errors import ParameterError
 from torchref_kinetic_plugin.scheme import parse_rate, parse_time
 from torchref_kinetic_plugin.scheme.amounts import is_second_order, parse_energy, parse_second_order_rate
 
+#: Rate constants that are computed, 1/s or 1/(M s); beyond, a rate times a delay is no number any more.
+_SLOWEST, _FASTEST = 1e-18, 1e21
+
 
 def _rate(value: object) -> object:
     """TOML has an ``inf`` of its own; every other rate needs its unit."""
     text = "inf" if isinstance(value, float) and value == math.inf else value
-    number_of(text)
+    rate = number_of(text)
+    if not rate > 0.0:
+        raise ParameterError(f"a rate constant is above 0, not {text!r}")
+    if math.isfinite(rate) and not _SLOWEST <= rate <= _FASTEST:
+        raise ParameterError(
+            f"{text!r} is {rate:.3g} per second; rate constants from {_SLOWEST:g} to {_FASTEST:g} can be computed"
+        )
     return text
 
 

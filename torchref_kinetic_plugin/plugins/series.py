@@ -11,10 +11,11 @@ from torch import Tensor, nn
 from torchref_kinetic_plugin.plugins.checking import (
     require_valid_groups,
     require_valid_occupancies,
+    require_valid_reference,
     require_valid_regularization,
 )
 from torchref_kinetic_plugin.plugins.plugin_errors import OccupancyError
-from torchref_kinetic_plugin.plugins.provider import ExperimentSchedule, OccupancyProvider
+from torchref_kinetic_plugin.plugins.provider import ExperimentSchedule, KnowsReference, OccupancyProvider
 
 
 class SeriesOccupancies(nn.Module):
@@ -70,6 +71,8 @@ class SeriesOccupancies(nn.Module):
             )
         for module, experiment in zip(modules, experiments, strict=True):
             require_valid_occupancies(module, n_structures, len(experiment.times), provider.name, plugin)
+            if isinstance(module, KnowsReference):
+                require_valid_reference(module, n_structures, provider.name, plugin)
         self.modules_by_experiment = nn.ModuleList(modules)
         # Asked once here, so that a parameter left out is told before the refinement and not after.
         self.get_parameter_groups()

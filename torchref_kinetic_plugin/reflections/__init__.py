@@ -17,7 +17,7 @@ from torchref_kinetic_plugin.reflections.indexing import IndexingReport, alterna
 from torchref_kinetic_plugin.reflections.loading import read_observations
 from torchref_kinetic_plugin.reflections.mean_intensity import MeanIntensity, mean_intensity
 from torchref_kinetic_plugin.reflections.observations import Observations
-from torchref_kinetic_plugin.reflections.same_crystal import CellChange, check_same_crystal
+from torchref_kinetic_plugin.reflections.same_crystal import CellChange, check_same_crystal, mislabelling
 
 __all__ = [
     "FREE",
@@ -45,6 +45,7 @@ __all__ = [
     "inverse_french_wilson",
     "mean_intensity",
     "merge_grid",
+    "mislabelling",
     "one_free_set",
     "read_observations",
     "relative_scale",

@@ -29,6 +29,8 @@ _STATUS = "status"
 _LARGEST_MINORITY = 1.0 / 3.0
 _LARGEST_TEST_SET = 0.4
 _SUSPICIOUS_SIGMAS = 6.0
+#: Beyond this a number is damage, and no flag.
+_LARGEST_FLAG = 1e9
 
 
 @final
@@ -183,7 +185,7 @@ def filled_elsewhere(flagged: Flags, free: Flags, measured: Flags) -> bool:
 
 
 def _free_value(where: str, values: Floats, asked: int | None) -> tuple[int, str]:
-    if (values != np.round(values)).any():
+    if ((values != np.round(values)) | (np.abs(values) > _LARGEST_FLAG)).any():
         raise InputError(f"{where} are no whole numbers")
     distinct, counts = np.unique(values.astype(np.int64), return_counts=True)
     present, numbers = distinct.tolist(), counts.tolist()

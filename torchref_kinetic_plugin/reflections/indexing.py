@@ -81,7 +81,7 @@ def best_indexing(reference: Observations, other: Observations, max_obliquity: f
     Raises
     ------
     InputError
-        When fewer than 50 reflections are common in every indexing.
+        When fewer than 50 reflections are common in every indexing, or amplitudes do not vary.
     """
     correlations, common = {}, {}
     mine = _normalized(reference)
@@ -92,8 +92,11 @@ def best_indexing(reference: Observations, other: Observations, max_obliquity: f
         place, found = find_keys(reference.keys, images)
         common[triplet] = int(found.sum())
         if found.sum() >= FEWEST:
-            pair = np.corrcoef(mine[place[found]], theirs[found])
-            correlations[triplet] = float(pair[0, 1])
+            here, there = mine[place[found]], theirs[found]
+            for values, observations in ((here, reference), (there, other)):
+                if np.ptp(values) == 0.0:
+                    raise InputError(f"{observations.path!r}: all amplitudes are alike; that is no measurement")
+            correlations[triplet] = float(np.corrcoef(here, there)[0, 1])
     if not correlations:
         raise InputError(
             f"{other.path!r} and {reference.path!r} have {max(common.values())} common reflections; at least "

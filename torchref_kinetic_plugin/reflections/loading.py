@@ -197,6 +197,8 @@ def _measured(
             f"{table.where}: {int(negative.sum()):,} amplitudes in {', '.join(chosen.values)} are negative, e.g. "
             f"{values[side, row]:g} for {shown(hkl[row])}; name the column as I if it holds intensities"
         )
+    if not values[usable].any():
+        raise InputError(f"{table.where}: every value in {', '.join(chosen.values)} is zero; that is no measurement")
     if partial := int((given & ~usable).any(axis=0).sum()):
         remarks.append(f"{partial:,} reflections with a value or a sigma that is not finite: that value not used")
     if nothing := int((kept & ~usable.any(axis=0)).sum()):

@@ -64,7 +64,9 @@ def _table(source: str, where: str, mtz: gemmi.Mtz, warnings: list[str]) -> Refl
         cells[column.label] = gemmi.UnitCell(*cell.parameters)
         wavelengths[column.label] = dataset.wavelength if dataset.wavelength > 0.0 else None
     assert spacegroup is not None or not cells
-    data = np.array(mtz.array, dtype=np.float64)
+    # Any bit pattern may stand for a missing value, signalling NaN among them.
+    with np.errstate(invalid="ignore"):
+        data = np.array(mtz.array, dtype=np.float64)
     if not np.isnan(mtz.valm):
         # The header may name a number that stands for a missing value.
         data[:, 3:][data[:, 3:] == mtz.valm] = np.nan

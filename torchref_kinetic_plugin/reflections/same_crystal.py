@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
+import gemmi
 import numpy as np
 
 from torchref_kinetic_plugin.errors import InputError
@@ -55,12 +56,10 @@ def check_same_crystal(reference: Observations, other: Observations, tolerance: 
     """
     mine, theirs = reference.spacegroup, other.spacegroup
     if mine.xhm() != theirs.xhm():
-        hint = ""
-        if mine.number == theirs.number:
-            hint = "; it is the same group in another setting, reindex one of them"
-        elif mine.point_group_hm() == theirs.point_group_hm():
-            hint = "; the point group is the same, so one of the two may be mislabelled"
-        raise InputError(f"{other.path!r} is in space group {theirs.xhm()}, {reference.path!r} in {mine.xhm()}{hint}")
+        raise InputError(
+            f"{other.path!r} is in space group {theirs.xhm()}, {reference.path!r} in {mine.xhm()}"
+            f"{mislabelling(mine, theirs)}"
+        )
     before, after = np.array(reference.cell.parameters), np.array(other.cell.parameters)
     relative = after / before - 1.0
     volume = other.cell.volume / reference.cell.volume - 1.0
@@ -75,3 +74,12 @@ def check_same_crystal(reference: Observations, other: Observations, tolerance: 
     if text:
         text += f"; volume {100.0 * volume:+.2f} %"
     return CellChange(tuple(relative.tolist()), volume, text)
+
+
+def mislabelling(first: gemmi.SpaceGroup, second: gemmi.SpaceGroup) -> str:
+    """What two different space groups have in common, as ``"; ..."``, or nothing."""
+    if first.number == second.number:
+        return "; it is the same group in another setting, reindex one of them"
+    if first.point_group_hm() == second.point_group_hm():
+        return "; the point group is the same, so one of the two may be mislabelled"
+    return ""

@@ -83,7 +83,7 @@ def parse_rate(text: str) -> float:
     Raises
     ------
     UnitError
-        When it is not a number per time, or its unit is unknown.
+        When it is not a number per time, its unit is unknown, or its number is too large.
     """
     stripped = _text(text, "rate")
     if _INFINITE.fullmatch(stripped):
@@ -92,12 +92,18 @@ def parse_rate(text: str) -> float:
         duration = float(match[2] or 1.0) * seconds_per(match[3])
         if duration == 0.0:
             raise UnitError(f"the rate {text!r} is one per zero time; write 'inf' for an impulse at the trigger")
-        return float(match[1]) / duration
+        return _computable(text, float(match[1]) / duration)
     if match := _INVERSE.fullmatch(stripped):
-        return float(match[1]) / seconds_per(match[2])
+        return _computable(text, float(match[1]) / seconds_per(match[2]))
     if _TIME.fullmatch(stripped):
         raise UnitError(f"{text!r} is a time, a rate is wanted; write '1/({stripped})'")
     raise UnitError(f"cannot read the rate {text!r}; write e.g. '1/(500 ns)', '20 /ms', '20 ms^-1' or 'inf'")
+
+
+def _computable(text: str, rate: float) -> float:
+    if not math.isfinite(rate):
+        raise UnitError(f"the rate {text!r} is too large a number; write 'inf' for an impulse at the trigger")
+    return rate
 
 
 def _text(value: object, kind: str) -> str:

@@ -18,6 +18,8 @@ from torchref_kinetic_plugin.structures.structure import AtomicStructure
 
 #: Standard errors beyond which a shift is one.
 _SIGNIFICANT = 4.0
+#: What of an atom decides how it scatters.
+_SCATTERING = ("fractional", "occupancy", "b_iso", "u")
 
 
 @final
@@ -63,7 +65,23 @@ def agreement_findings(
             found.append(error(structure.name, f"{text}; {'; '.join(chains)}"))
         elif structure.space_group.xhm() == reference.space_group.xhm():
             found += _placement_findings(structure, reference, tolerance)
-    return found + _presence_findings(structures)
+    return found + _presence_findings(structures) + _identical_findings(structures)
+
+
+def _identical_findings(structures: Sequence[AtomicStructure]) -> list[Finding]:
+    """Structures in which every atom is as in another one."""
+    found = []
+    for number, structure in enumerate(structures):
+        here = structure.atoms
+        for other in structures[:number]:
+            there = other.atoms
+            if here.keys == there.keys and all(
+                np.array_equal(getattr(here, each), getattr(there, each)) for each in _SCATTERING
+            ):
+                text = f"every atom is as in {other.name}; at these structures no data can tell their occupancies apart"
+                found.append(warning(structure.name, text))
+                break
+    return found
 
 
 def _crystal_findings(

@@ -98,6 +98,8 @@ def atom_findings(name: str, atoms: AtomTable) -> list[Finding]:
     ):
         if wrong.any():
             found.append(error(name, _listed(atoms, wrong, text)))
+    if (atoms.occupancy == 0.0).all():
+        found.append(error(name, "all atoms have occupancy zero: nothing scatters"))
     flat = atoms.anisotropic & finite
     flat[flat] = smallest_principal_u(atoms)[flat] <= 0.0
     for odd, text in (

@@ -77,7 +77,8 @@ def read_model_file(path: str | os.PathLike[str]) -> ModelFile:
         faults, remarks = pdb_faults(text)
         if faults:
             raise FileError(f"{source!r}: " + "; ".join(faults))
-        return _read(source, text, gemmi.read_pdb_string, remarks)
+        # gemmi cuts records into columns of bytes; what is not ASCII stands in headers, which nobody reads on.
+        return _read(source, text.encode("ascii", "replace").decode("ascii"), gemmi.read_pdb_string, remarks)
     raise FileError(f"{source!r} is neither a PDB nor an mmCIF file")
 
 

@@ -18,7 +18,8 @@ def pdb_faults(text: str) -> tuple[list[str], tuple[str, ...]]:
     """Faults of a PDB file that make it unusable, and remarks on what is only odd."""
     faults: list[str] = []
     ended = False
-    for number, line in enumerate(text.splitlines(), start=1):
+    # As gemmi counts lines: Python ends one at other characters too.
+    for number, line in enumerate(text.split("\n"), start=1):
         record = line[:6].rstrip().upper()
         if record in ("ATOM", "HETATM"):
             if fault := _atom_fault(line):
@@ -34,7 +35,9 @@ def pdb_faults(text: str) -> tuple[list[str], tuple[str, ...]]:
 
 
 def _atom_fault(line: str) -> str:
-    if len(line) < _PDB_FIELDS[-1][2]:
+    if not line.isascii():
+        return f"{line[:6].strip()} record with characters that are not ASCII; columns cannot be told"
+    if len(line.rstrip()) < _PDB_FIELDS[-1][2]:
         return f"{line[:6].strip()} record cut short, after {len(line)} of at least 66 columns"
     for name, start, end in _PDB_FIELDS:
         if not _is_finite(line[start:end]):

@@ -11,12 +11,15 @@ from torchref_kinetic_plugin.errors import ScalingError
 from torchref_kinetic_plugin.plugins import PluginManager
 from torchref_kinetic_plugin.reflections import Spread
 from torchref_kinetic_plugin.results import DatasetSummary, Identifiability
-from torchref_kinetic_plugin.workflow.dataset_summaries import spreads_of, summaries_of
+from torchref_kinetic_plugin.workflow.data_remarks import file_notes
+from torchref_kinetic_plugin.workflow.dataset_summaries import r_between, spreads_of, summaries_of
 from torchref_kinetic_plugin.workflow.loaded import LoadedExperiment, LoadedRefinement
 from torchref_kinetic_plugin.workflow.loading import Announce, load_refinement
 
 #: Differences over their sigmas between two datasets of one state beyond which sigmas are doubted.
 _MATCHING_SPREAD = (0.67, 1.5)
+#: R between two datasets beyond which they are hardly of one crystal.
+_LARGEST_R = 0.4
 
 
 @final
@@ -129,7 +132,11 @@ def check(
             for experiment in loaded.experiments
             for finding in experiment.structures.report.notes
         )
-        + tuple(remark for experiment in loaded.experiments for remark in experiment.free_set.remarks),
+        + tuple(
+            note
+            for experiment in loaded.experiments
+            for note in (*experiment.free_set.remarks, *file_notes(experiment))
+        ),
         tuple(dict.fromkeys(warnings)),
         identifiability,
     )
@@ -162,6 +169,13 @@ def _identifiability(loaded: LoadedRefinement, announce: Announce) -> tuple[Iden
 def _warnings(experiment: LoadedExperiment, spreads: Sequence[Spread]) -> list[str]:
     found = [report.text for report in experiment.indexing if report.best != "h,k,l"]
     low, high = _MATCHING_SPREAD
+    first, *others = experiment.observations
+    for name, each, spread in zip(experiment.names[1:], others, spreads, strict=True):
+        if (residual := r_between(first, each, spread.scale)) > _LARGEST_R:
+            found.append(
+                f"{name} does not agree with {experiment.names[0]}: R = {residual:.2f}; another crystal form, or "
+                "no data of this crystal?"
+            )
     for number, spread in enumerate(spreads, start=1):
         # Two references are of one state, so only errors make them differ; timepoints may differ by more.
         of_references = number < experiment.n_references

@@ -12,6 +12,7 @@ import numpy as np
 
 from torchref_kinetic_plugin.config import Experiment
 from torchref_kinetic_plugin.errors import InputError
+from torchref_kinetic_plugin.reflections import mislabelling
 from torchref_kinetic_plugin.structures import (
     AtomicStructure,
     LoadingOptions,
@@ -60,13 +61,16 @@ def structures_in_cell(
     Raises
     ------
     InputError
-        With everything that is wrong with the structures, naming the experiment; or for a model of another packing.
+        With everything that is wrong with the structures, naming the experiment; or for a model of another packing
+        or space group.
     """
     try:
         if not experiment.states:
+            _require_group(common.structures[0], space_group)
             centre = centre_of(common.structures[0])
             return _same_set(common, [placed(each, cell, centre) for each in common])
         read = load_files({state.name: state.file for state in experiment.states}, options)
+        _require_group(read.structures[0], space_group)
         first = common.structures[0]
         # What is compared is placed by one centre, that of the reference it is compared with.
         centre = centre_of(read[first.name] if first.name in read.names else first)
@@ -90,6 +94,15 @@ def structures_in_cell(
     except InputError as error:
         raise InputError(f"{experiment.name}: {error}") from error
     return together.superposed() if superpose else together
+
+
+def _require_group(structure: AtomicStructure, space_group: gemmi.SpaceGroup) -> None:
+    here, there = structure.space_group, space_group
+    if here.xhm() != there.xhm():
+        raise InputError(
+            f"{structure.name}: space group {here.xhm()!r} in {structure.source!r}, but {there.xhm()!r} in the data"
+            f"{mislabelling(here, there)}; model and data share one crystal"
+        )
 
 
 def _same_set(common: StructureSet, structures: Sequence[AtomicStructure]) -> StructureSet:

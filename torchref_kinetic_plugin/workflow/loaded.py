@@ -17,6 +17,7 @@ from torchref_kinetic_plugin.errors import InputError
 from torchref_kinetic_plugin.plugins import ExperimentSchedule, KnowsReference, PluginManager
 from torchref_kinetic_plugin.reflections import FreeSet, Grid, IndexingReport, Observations
 from torchref_kinetic_plugin.structures import StructureSet
+from torchref_kinetic_plugin.workflow.data_remarks import data_remarks
 from torchref_kinetic_plugin.workflow.ligand import ligand_remark
 
 if TYPE_CHECKING:
@@ -110,7 +111,18 @@ class LoadedRefinement:
     settings: BaseModel | None
 
     def build_provider(self) -> SeriesOccupancies:
-        """Build the occupancies that the file asks for; errors as of `PluginManager.build`."""
+        """Build the occupancies that the file asks for.
+
+        Raises
+        ------
+        TimeError
+            When they are refined and every delay is before the trigger.
+        InputError
+            As `PluginManager.build`.
+        """
+        from torchref_kinetic_plugin.occupancies.identifiability import require_delay_after_trigger
+        from torchref_kinetic_plugin.occupancies.kinetic import occupancies_kinetics
+
         provider = self.plugins.build(
             self.file.refinement.occupancy,
             self.settings,
@@ -119,6 +131,9 @@ class LoadedRefinement:
             self.file.refinement.seed,
         )
         provider.regularization_weight = self.file.weights.occupancy
+        if "kinetics" in self.file.refinement.refine:
+            kinetic = [each for each in provider.modules_by_experiment if isinstance(each, occupancies_kinetics)]
+            require_delay_after_trigger([(each.kinetics, each.time) for each in kinetic])
         return provider
 
     @property
@@ -130,6 +145,8 @@ class LoadedRefinement:
                 own = experiment.structures.report.warnings
                 found += [f"{experiment.settings.name}: {finding}" for finding in own]
             found += [change.text for change in experiment.grid.cell_changes if change.text]
+            cell = None if experiment.settings.states else self.structures.cell.parameters
+            found += data_remarks(experiment, self.file.refinement.d_min, cell)
             if (remark := ligand_remark(experiment)) is not None:
                 found.append(remark)
         return found

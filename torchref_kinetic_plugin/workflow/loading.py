@@ -26,6 +26,7 @@ from torchref_kinetic_plugin.reflections import (
     read_observations,
 )
 from torchref_kinetic_plugin.structures import LoadingOptions, StructureSet, load_altlocs, load_files, load_models
+from torchref_kinetic_plugin.structures.moving import selected_residues
 from torchref_kinetic_plugin.workflow.experiment_structures import structures_in_cell
 from torchref_kinetic_plugin.workflow.loaded import LoadedExperiment, LoadedRefinement
 
@@ -71,6 +72,8 @@ def load_refinement(
     settings = manager.provider(file.refinement.occupancy).read_settings(file.provider_section)
     announce("reading structures")
     structures = load_structures_of(file.structures, needed="structures" in file.refinement.refine)
+    for name, selection in file.structures.moving.items():
+        selected_residues(structures[name], selection)
     experiments = []
     for experiment in file.experiments:
         announce(f"reading {len(experiment.references) + len(experiment.timepoints)} datasets of {experiment.name}")

@@ -61,6 +61,7 @@ def test_the_free_value_can_be_named(tmp_path: Path) -> None:
         (np.where(TEST == 0, 1, np.where(TEST == 1, 2, 0)), "it cannot be told which are free"),
         (1 + TEST, "it cannot be told which are free"),
         (TEST + 0.5, "are no whole numbers"),
+        (np.where(TEST == 0, 1e25, 1.0), "are no whole numbers"),
         (np.full(N, np.nan), "are missing for all observed reflections"),
     ],
 )
