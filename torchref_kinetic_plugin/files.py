@@ -54,6 +54,27 @@ def _flush(path: Path) -> None:
         os.fsync(file.fileno())
 
 
+def make_directory(path: str | os.PathLike[str], what: str = "directory") -> None:
+    """Make a directory, and those above it, unless it is there.
+
+    Parameters
+    ----------
+    path : path
+        Of the directory.
+    what : str
+        What the message calls it.
+
+    Raises
+    ------
+    FileError
+        When it cannot be made.
+    """
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"cannot make the {what} {str(path)!r}: {error.strerror}") from error
+
+
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write a UTF-8 text file atomically."""
     with atomic_path(path) as temporary:

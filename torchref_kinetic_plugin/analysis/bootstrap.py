@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from torchref_kinetic_plugin.analysis.unchanged import unchanged
+from torchref_kinetic_plugin.analysis.preserved import preserved
 from torchref_kinetic_plugin.analysis.variants import drawn, resampled
 from torchref_kinetic_plugin.errors import KineticsError
 from torchref_kinetic_plugin.plugins.series import SeriesOccupancies
@@ -62,7 +62,7 @@ def refit_draw(
         When the fit does not converge.
     """
     random = np.random.default_rng([seed, number])
-    with unchanged(models, provider):
+    with preserved(models, provider):
         if parametric:
             values = [each.detach() for each in provider()]
             variants = [drawn(model, each, random) for model, each in zip(models, values, strict=True)]

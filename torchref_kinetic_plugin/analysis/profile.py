@@ -16,9 +16,9 @@ from typing import final
 import numpy as np
 
 from torchref_kinetic_plugin.analysis.coordinates import Coordinate
+from torchref_kinetic_plugin.analysis.preserved import preserved
 from torchref_kinetic_plugin.analysis.refits import BestFit, BetterFitError, Walk
 from torchref_kinetic_plugin.analysis.tracing import DROP, TracedPoint, limit_of
-from torchref_kinetic_plugin.analysis.unchanged import unchanged
 from torchref_kinetic_plugin.errors import UnknownNameError
 from torchref_kinetic_plugin.plugins.series import SeriesOccupancies
 from torchref_kinetic_plugin.refinement.estimates import Key, ProviderParameters
@@ -61,7 +61,7 @@ def profiles(
     for key in wanted:
         if key not in refined:
             raise UnknownNameError("refined parameter", " ".join(key), [" ".join(each) for each in refined])
-    with unchanged(models, provider):
+    with preserved(models, provider):
         best = BestFit(models, provider, refine_scale=refine_scale)
         while True:
             about, found = _Profiling(best), []

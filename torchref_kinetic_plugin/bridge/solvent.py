@@ -75,11 +75,10 @@ class SolventMasks:
 
         The mask of a structure that has not moved since the last time is not drawn again.
         """
-        places, factors = self._drawn.get(structure, (None, None))
-        if places is None or factors is None or not np.array_equal(places, xyz):
-            factors = self._draw(structure, xyz)
-            self._drawn[structure] = xyz.copy(), factors
-        return factors.copy()
+        drawn = self._drawn.get(structure)
+        if drawn is None or not np.array_equal(drawn[0], xyz):
+            drawn = self._drawn[structure] = xyz.copy(), self._draw(structure, xyz)
+        return drawn[1].copy()
 
     def _draw(self, structure: int, xyz: Floats) -> NDArray[np.complex128]:
         model = self._models[structure]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -59,22 +59,6 @@ def programs(file: RefinementFile, plugins: PluginManager) -> dict[str, str]:
         if record.name == plugin and not record.builtin:
             found[record.package or record.name] = record.version
     return found
-
-
-def named_files(file: RefinementFile) -> list[Path]:
-    """Every file that a refinement file names, each once."""
-    return list(dict.fromkeys(_paths(file.model_dump(include={"structures", "experiments"}))))
-
-
-def _paths(value: Any) -> Iterator[Path]:
-    if isinstance(value, Path):
-        yield value
-    elif isinstance(value, Mapping):
-        for each in value.values():
-            yield from _paths(each)
-    elif isinstance(value, list | tuple):
-        for each in value:
-            yield from _paths(each)
 
 
 def _plain(value: Any, digests: Digests) -> Any:

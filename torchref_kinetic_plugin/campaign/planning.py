@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
-from torchref_kinetic_plugin.campaign.address import Digests, address_of, named_files
+from torchref_kinetic_plugin.campaign.address import Digests, address_of
 from torchref_kinetic_plugin.campaign.axes import Choice, Row, axes_of, size_of, table_of
 from torchref_kinetic_plugin.campaign.requests import Requests, problems_of
 from torchref_kinetic_plugin.config import ConfigError, Problem, RefinementFile
 from torchref_kinetic_plugin.config.campaign import CampaignFile, read_campaign_file, require_no_problems
 from torchref_kinetic_plugin.errors import InputError
 from torchref_kinetic_plugin.plugins import PluginManager
+from torchref_kinetic_plugin.workflow.loaded import input_files
 
 #: Runs of a table, at most: a slip in an axis should not fill a disk.
 LARGEST = 10_000
@@ -166,7 +167,7 @@ def _runs(file: CampaignFile, requests: Requests, plugins: PluginManager) -> tup
             for problem in problems_of("", error):
                 refused.setdefault(str(problem), []).append(f"run {number} ({row.text})")
             continue
-        inputs = tuple((str(each), digests.of(each)) for each in named_files(request))
+        inputs = tuple((str(each), digests.of(each)) for each in input_files(request))
         runs.append(PlannedRun(number, row, request, address_of(request, plugins, digests), inputs))
     problems = [Problem(_first_of(places), message) for message, places in refused.items()] + _same(runs)
     if len(problems) > _TOLD:

@@ -20,8 +20,8 @@ from torchref_kinetic_plugin.campaign.planning import Plan, PlannedRun, plan_cam
 from torchref_kinetic_plugin.campaign.record import Record, read_record, record_path
 from torchref_kinetic_plugin.campaign.summarizing import summarize
 from torchref_kinetic_plugin.config import resolved_toml
-from torchref_kinetic_plugin.errors import FileError, InputError
-from torchref_kinetic_plugin.files import lock, write_text
+from torchref_kinetic_plugin.errors import InputError
+from torchref_kinetic_plugin.files import lock, make_directory, write_text
 from torchref_kinetic_plugin.output.campaign_files import write_campaign
 from torchref_kinetic_plugin.results import CampaignResult
 
@@ -105,10 +105,8 @@ def run_campaign(
     if sum(each is not None for each in (executor, scheduler, workers)) > 1:
         raise InputError("one of executor, scheduler and workers is wanted")
     plan = plan_campaign(path, output=output, builtin_only=builtin_only)
-    try:
-        (plan.directory / RUNS).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileError(f"cannot make the directory {str(plan.directory)!r}: {error.strerror}") from error
+    make_directory(plan.directory)
+    make_directory(plan.directory / RUNS)
     with lock(plan.directory):
         begun = time.perf_counter()
         campaign = _Campaign(plan, on_progress)

@@ -19,6 +19,7 @@ from torchref_kinetic_plugin.results import (
     RunOutcome,
     read_result,
 )
+from torchref_kinetic_plugin.structures.report import counted
 from torchref_kinetic_plugin.workflow.assembling import versions
 
 
@@ -112,11 +113,11 @@ def _spread(result: RefinementResult, draws: list[Record]) -> tuple[BootstrapEst
 def _remarks(runs: list[CampaignRun], failures: list[CampaignFailure]) -> list[str]:
     found = []
     if waiting := [run for run in runs if run.status == "waiting"]:
-        found.append(f"{_counted(len(waiting), 'run')} not computed yet: the same command goes on with the rest")
+        found.append(f"{counted(len(waiting), 'run')} not computed yet: the same command goes on with the rest")
     if failed := sum(failure.draw == 0 for failure in failures):
-        found.append(f"{_counted(failed, 'run')} failed; the errors are listed, and --retry computes these again")
+        found.append(f"{counted(failed, 'run')} failed; the errors are listed, and --retry computes these again")
     if lost := sum(failure.draw != 0 for failure in failures):
-        found.append(f"{_counted(lost, 'draw')} failed; spreads are over the others")
+        found.append(f"{counted(lost, 'draw')} failed; spreads are over the others")
     outcomes = [run.outcome for run in runs if run.outcome is not None]
     if open_ := [str(run.number) for run in runs if run.outcome is not None and not run.outcome.converged]:
         found.append(f"not converged: {'run' if len(open_) == 1 else 'runs'} {', '.join(open_)}")
@@ -126,7 +127,3 @@ def _remarks(runs: list[CampaignRun], failures: list[CampaignFailure]) -> list[s
             "have the same"
         )
     return found
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}{'s' if count > 1 else ''}"

@@ -10,8 +10,8 @@ from typing import Any
 import gemmi
 import numpy as np
 
-from torchref_kinetic_plugin.errors import FileError, InputError
-from torchref_kinetic_plugin.files import atomic_path
+from torchref_kinetic_plugin.errors import InputError
+from torchref_kinetic_plugin.files import atomic_path, make_directory
 from torchref_kinetic_plugin.simulation.campaign_truth import CampaignTruth, write_truth
 from torchref_kinetic_plugin.simulation.dataset import SimulatedDataset
 from torchref_kinetic_plugin.simulation.series import SimulatedSeries
@@ -56,7 +56,7 @@ def write_series(
     """
     target = Path(directory)
     truth_file = target / "truth.json" if truth_path is None else Path(truth_path)
-    _make(truth_file.parent)
+    make_directory(truth_file.parent)
     _write_datasets(series, target)
     truth = truth_of(series, kinetics=kinetics, structure_files=structure_files)
     write_truth(truth, truth_file)
@@ -109,17 +109,10 @@ def write_campaign(
 
 
 def _write_datasets(series: SimulatedSeries, folder: Path) -> None:
-    _make(folder)
+    make_directory(folder)
     for dataset in series.datasets:
         with atomic_path(folder / f"{dataset.name}.mtz") as temporary:
             _mtz(series, dataset).write_to_file(str(temporary))
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileError(f"cannot make the directory {str(folder)!r}: {error.strerror}") from error
 
 
 def _mtz(series: SimulatedSeries, dataset: SimulatedDataset) -> gemmi.Mtz:

@@ -93,7 +93,7 @@ def assemble(
         remarks=tuple(remarks),
         seed=file.refinement.seed,
         versions=versions(),
-        inputs={str(name): sha256(name) for name in input_files(run.loaded)},
+        inputs={str(name): sha256(name) for name in input_files(run.loaded.file)},
         seconds=time.perf_counter() - begun,
         cycles=() if joint is None else tuple(summary_of(cycle) for cycle in joint.fit.progress.cycles),
         shifts=() if joint is None else tuple(joint.shifts()),

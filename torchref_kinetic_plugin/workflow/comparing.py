@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from torchref_kinetic_plugin.errors import InputError
-from torchref_kinetic_plugin.files import lock, sha256
+from torchref_kinetic_plugin.files import lock, make_directory, sha256
 from torchref_kinetic_plugin.plugins import PluginManager
 from torchref_kinetic_plugin.plugins.alternative_schemes import alternative_section, structures_of
 from torchref_kinetic_plugin.results import SchemeComparison
@@ -92,7 +92,7 @@ def compare(
     remarks += [f"{each.name}: {remark}" for each in candidates for remark in each.remarks]
     if any("structures" in each.file.refinement.refine for each in loaded):
         remarks.append("structures were taken as given; to compare schemes at refined ones name those in the files")
-    files = dict.fromkeys(file for each in loaded for file in (each.file.path, *input_files(each)))
+    files = dict.fromkeys(file for each in loaded for file in (each.file.path, *input_files(each.file)))
     found = SchemeComparison(
         loaded[0].file.title,
         tuple(compared),
@@ -167,12 +167,8 @@ def _file_name(loaded: LoadedRefinement, others: Sequence[LoadedRefinement]) -> 
 
 
 def _write(found: SchemeComparison, directory: Path) -> None:
-    from torchref_kinetic_plugin.errors import FileError
     from torchref_kinetic_plugin.output.comparison_tables import write_comparison
 
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileError(f"cannot make the output directory {str(directory)!r}: {error.strerror}") from error
+    make_directory(directory, "output directory")
     with lock(directory):
         write_comparison(directory, found)

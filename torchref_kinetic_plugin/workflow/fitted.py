@@ -104,7 +104,7 @@ def load_for_analysis(
     loaded = load_refinement(path, plugins=plugins, overrides=overrides, announce=announce)
     if "kinetics" not in loaded.file.refinement.refine:
         raise InputError('nothing to analyse: refine in [refinement] has no "kinetics"')
-    files = [loaded.file.path, *input_files(loaded)]
+    files = [loaded.file.path, *input_files(loaded.file)]
     if "structures" not in loaded.file.refinement.refine:
         return AnalysedRefinement(loaded, (), tuple(files))
     announce("reading refined structures")
@@ -120,7 +120,8 @@ def _with_refined_structures(loaded: LoadedRefinement, files: list[Path]) -> Ana
             f"torchref.kinetic refine {loaded.file.path}"
         )
     digests = json.loads(result.read_text(encoding="utf-8"))["inputs"]
-    if changed := [path.name for path in input_files(loaded) if digests.get(str(path), sha256(path)) != sha256(path)]:
+    known = [path for path in input_files(loaded.file) if str(path) in digests]
+    if changed := [path.name for path in known if digests[str(path)] != sha256(path)]:
         raise InputError(f"{', '.join(changed)} changed since the structures in {str(directory)!r} were refined")
     forms = forms_of(loaded)
     experiments = list(loaded.experiments)

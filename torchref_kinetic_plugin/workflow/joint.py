@@ -174,7 +174,7 @@ def refine_together(
 
     file = loaded.file
     settings = resolved_toml(file, relative_to=directory)
-    inputs = {str(name): sha256(name) for name in input_files(loaded)}
+    inputs = {str(name): sha256(name) for name in input_files(loaded.file)}
     saved = read_checkpoint(directory, settings, inputs) if resume else None
     if saved is None:
         announce(f"refining {loaded.structures.names[0]} against the references", None)

@@ -192,13 +192,13 @@ def refuse_other_indexing(experiment: LoadedExperiment) -> None:
         raise InputError("\n".join(wrong))
 
 
-def input_files(loaded: LoadedRefinement) -> list[Path]:
+def input_files(file: RefinementFile) -> list[Path]:
     """Every file that a refinement reads, each once, in the order of the refinement file."""
-    section = loaded.file.structures
+    section = file.structures
     files = [state.file for state in section.states or ()]
     files += [section.file] if section.file is not None else []
     files += list(section.restraints)
-    for experiment in loaded.file.experiments:
+    for experiment in file.experiments:
         files += [state.file for state in experiment.states]
         files += [dataset.file for dataset in (*experiment.references, *experiment.timepoints)]
     return list(dict.fromkeys(files))

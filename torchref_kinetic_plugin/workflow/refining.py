@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
-from torchref_kinetic_plugin.errors import FileError, InputError
-from torchref_kinetic_plugin.files import lock
+from torchref_kinetic_plugin.errors import InputError
+from torchref_kinetic_plugin.files import lock, make_directory
 from torchref_kinetic_plugin.plugins import PluginManager
 from torchref_kinetic_plugin.results import CycleSummary, DatasetStatistics, RefinementResult
 from torchref_kinetic_plugin.workflow.assembling import assemble, statistics_of
@@ -143,10 +143,7 @@ def refine(
             f"the output directory {str(directory)!r} is that of the refinement file, which would be replaced; choose "
             "another, e.g. -o refined"
         )
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileError(f"cannot make the output directory {str(directory)!r}: {error.strerror}") from error
+    make_directory(directory, "output directory")
     with lock(directory):
         run = prepare(loaded, device=device, on_progress=on_progress)
         loaded.plugins.refinement_started(run)

@@ -92,7 +92,7 @@ def test_an_experiment_with_its_own_reference_gets_the_common_intermediates_supe
     found = loaded(tmp_path, blocks)
     common, hot = found.structures, found.experiments[1].structures
     assert hot.names == common.names
-    assert own in input_files(found)
+    assert own in input_files(found.file)
     dark, first = hot.structures[0].atoms, hot.structures[1].atoms
     assert dark.residue_number.max() == common.structures[0].atoms.residue_number.max()
     # Where neither the reference nor the intermediate moves, they coincide as they do in the common files.
