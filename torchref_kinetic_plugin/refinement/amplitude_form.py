@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from torchref_kinetic_plugin.refinement.experiment import ExperimentModel
 from torchref_kinetic_plugin.refinement.quadratic import QuadraticForm
+from torchref_kinetic_plugin.refinement.reflection_blocks import summed
 
 #: Amplitude of the model, relative to the largest, below which it has no phase along which a change could show.
 _NO_PHASE = 1e-9
@@ -39,12 +39,12 @@ def amplitude_form(model: ExperimentModel, occupancies: Tensor) -> QuadraticForm
     everywhere, first = model.with_references(occupancies), model.data.n_fixed
     strongest = 0.0
     for rows in model.blocks:
-        strongest = max(strongest, float(model.mixture(everywhere, rows)[:, _within(model, rows)].abs().max()))
+        strongest = max(strongest, float(model.mixture(everywhere, rows)[:, model.work_within(rows)].abs().max()))
     # From (N, K) to (K, N), the order of a form.
     k, n = occupancies.shape
     order = torch.arange(n * k).reshape(n, k).T.flatten()
-    sums: list[Tensor] = []
-    for rows in model.blocks:
+
+    def of_block(rows: slice) -> list[Tensor]:
         by_occupancies, by_scales, root, residual, precision = _derivatives(model, everywhere, rows, strongest)
         common = (root**2 * residual).sum(0) / precision
         weighted = (root * (residual - common)).unsqueeze(2)
@@ -56,20 +56,16 @@ def amplitude_form(model: ExperimentModel, occupancies: Tensor) -> QuadraticForm
         ours, theirs = ours.flatten(0, 1), theirs.flatten(0, 1)
         coupling = -ours @ theirs.T
         coupling[:, -mixed.shape[1] :] += mixed
-        found = [
+        return [
             torch.bmm(by_occupancies, weighted[first:]).flatten()[order],
             torch.bmm(by_scales, weighted).flatten(),
             (own - ours @ ours.T)[order][:, order],
             coupling[order],
             scales - theirs @ theirs.T,
         ]
-        sums = [whole.add_(more) for whole, more in zip(sums, found, strict=True)] if sums else found
+
+    sums = summed(of_block(rows) for rows in model.blocks)
     return QuadraticForm(occupancies.cpu().numpy(), *(each.cpu().numpy() for each in sums))
-
-
-def _within(model: ExperimentModel, rows: slice) -> Tensor:
-    """Numbers of the work reflections of a block, within it."""
-    return torch.as_tensor(np.flatnonzero(model.work[rows]), device=model.components.device)
 
 
 def _derivatives(
@@ -80,7 +76,7 @@ def _derivatives(
     Derivatives (N, K, n) in the occupancies and (T, p, n) in the scales, one over the errors (T, n), residuals (T, n),
     electrons, and the precision (n,) of the common error with all data.
     """
-    first, within = model.data.n_fixed, _within(model, rows)
+    first, within = model.data.n_fixed, model.work_within(rows)
     used = within + (rows.start or 0)
     mixture, parts = model.mixture(everywhere, rows)[:, within], model.components[:, used]
     amplitude = mixture.abs()

@@ -9,7 +9,7 @@ reflections at once shows a row of the curvature of each reflection: two evaluat
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import final
 
@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from torchref_kinetic_plugin.refinement.experiment import ExperimentModel, Floats
+from torchref_kinetic_plugin.refinement.reflection_blocks import summed
 
 #: Datasets of an experiment up to which the whole curvature is worth its evaluations.
 MOST_DATASETS = 24
@@ -45,7 +46,7 @@ class Curvature:
 @torch.no_grad()
 def scale_curvature(model: ExperimentModel, occupancies: Tensor) -> Floats:
     """Curvature (T p, T p) in the scales' coefficients alone, at occupancies (K, N); 2 T evaluations."""
-    return _symmetric(_summed(_scale_rows(block) for block in _differences(model, occupancies))[0])
+    return _symmetric(summed(_scale_rows(block) for block in _differences(model, occupancies))[0])
 
 
 def _scale_rows(differences: _Differences) -> list[Tensor]:
@@ -57,7 +58,7 @@ def _scale_rows(differences: _Differences) -> list[Tensor]:
 @torch.no_grad()
 def full_curvature(model: ExperimentModel, occupancies: Tensor) -> Curvature:
     """Curvature in occupancies (K, N) and in the scales' coefficients; 6 T evaluations."""
-    own, mixed, scales = _summed(_full_rows(block) for block in _differences(model, occupancies))
+    own, mixed, scales = summed(_full_rows(block) for block in _differences(model, occupancies))
     return Curvature(_symmetric(own), mixed.cpu().numpy(), _symmetric(scales))
 
 
@@ -85,7 +86,7 @@ def error_coupling(model: ExperimentModel, occupancies: Tensor) -> tuple[Floats,
 
     The q of the common error's variance come first, then three of each dataset's inflation; 2 T + 2 evaluations.
     """
-    found = _summed(_error_rows(block) for block in _differences(model, occupancies))
+    found = summed(_error_rows(block) for block in _differences(model, occupancies))
     return found[0].cpu().numpy(), found[1].cpu().numpy()
 
 
@@ -98,13 +99,6 @@ def _error_rows(differences: _Differences) -> list[Tensor]:
         by_occupancies.append(torch.einsum("una,kna,nj->kuj", by_mixture, parts, own).flatten(0, 1))
         by_scales.append(torch.einsum("un,ni,nj->uij", by_scale, design, own).flatten(0, 1))
     return [torch.cat(by_occupancies, dim=1), torch.cat(by_scales, dim=1)]
-
-
-def _summed(blocks: Iterable[list[Tensor]]) -> list[Tensor]:
-    sums: list[Tensor] = []
-    for found in blocks:
-        sums = [whole + more for whole, more in zip(sums, found, strict=True)] if sums else found
-    return sums
 
 
 def _symmetric(whole: Tensor) -> Floats:
@@ -130,12 +124,9 @@ class _Differences:
     """Differences of scores of the work reflections of a block when one number of one dataset moves."""
 
     def __init__(self, model: ExperimentModel, everywhere: Tensor, rows: slice, length: float) -> None:
-        self._likelihood, self.first, self.n_datasets = (
-            model.likelihood_of(rows),
-            model.data.n_fixed,
-            len(model.data.datasets),
-        )
-        self._work = torch.as_tensor(np.flatnonzero(model.work[rows]), device=model.components.device)
+        self._likelihood = model.likelihood_of(rows)
+        self.first, self.n_datasets = model.data.n_fixed, len(model.data.datasets)
+        self._work = model.work_within(rows)
         self._mixture = model.mixture(everywhere, rows)
         self._variance, self._log_scale = model.error_variance()[rows], model.log_scale(rows=rows)
         self._inflation = model.log_inflation(rows=rows)

@@ -110,6 +110,10 @@ class ExperimentModel:
         """N, datasets whose occupancies the provider gives."""
         return len(self.data.datasets) - self.data.n_fixed
 
+    def work_within(self, block: slice) -> Tensor:
+        """Numbers (n,) of the work reflections of a block, within it."""
+        return torch.as_tensor(np.flatnonzero(self.work[block]), device=self.components.device)
+
     def present(self, rows: Rows = _ALL) -> Tensor:
         """(T, h) bool, which observations there are."""
         return torch.isfinite(self._intensities[:, rows]) & torch.isfinite(self._sigmas[:, rows])

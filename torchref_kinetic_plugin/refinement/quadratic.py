@@ -19,6 +19,7 @@ from torchref_kinetic_plugin.occupancies.second_order import QuadraticTarget
 from torchref_kinetic_plugin.refinement.common_error import Scores
 from torchref_kinetic_plugin.refinement.curvature import Curvature
 from torchref_kinetic_plugin.refinement.experiment import Evaluation, ExperimentModel, Floats
+from torchref_kinetic_plugin.refinement.reflection_blocks import summed
 
 #: Relative size of an eigenvalue of the scales' information below which it is a rounding error.
 _RANK_TOLERANCE = 1e-10
@@ -56,18 +57,19 @@ class QuadraticForm:
         cls, model: ExperimentModel, evaluation: Evaluation, *, largest_residual: float | None = LARGEST_RESIDUAL
     ) -> QuadraticForm:
         """Form the sums over the work reflections; ``largest_residual`` as of `score_rows`, for the information."""
-        sums: list[torch.Tensor] = []
-        for part in evaluation.parts():
+
+        def of_block(part: tuple[slice, Scores]) -> list[torch.Tensor]:
             by_occupancies, by_scales = part_rows(model, part, None)
             tempered, tempered_scales = part_rows(model, part, largest_residual)
-            found = [
+            return [
                 by_occupancies.sum(0),
                 by_scales.sum(0),
                 tempered.T @ tempered,
                 tempered.T @ tempered_scales,
                 tempered_scales.T @ tempered_scales,
             ]
-            sums = [whole.add_(more) for whole, more in zip(sums, found, strict=True)] if sums else found
+
+        sums = summed(of_block(part) for part in evaluation.parts())
         centre = evaluation.occupancies[:, model.data.n_fixed :].cpu().numpy()
         return cls(centre, *(each.cpu().numpy() for each in sums))
 
@@ -148,8 +150,8 @@ def score_rows(
 
 def score_sums(model: ExperimentModel, evaluation: Evaluation) -> tuple[Floats, Floats]:
     """Gradient of the work log-likelihood in the occupancies (K N,) and in the scales' coefficients (T p,)."""
-    sums = [tuple(each.sum(0) for each in part_rows(model, part, None)) for part in evaluation.parts()]
-    by_occupancies, by_scales = (sum(each[1:], each[0]) for each in zip(*sums, strict=True))
+    parts = (part_rows(model, part, None) for part in evaluation.parts())
+    by_occupancies, by_scales = summed([each.sum(0) for each in rows] for rows in parts)
     return by_occupancies.cpu().numpy(), by_scales.cpu().numpy()
 
 
@@ -173,7 +175,7 @@ def forces(
     ``largest_residual`` as of `score_rows`; the reflections are numbered from the first of all.
     """
     rows, scores = part
-    within = torch.as_tensor(np.flatnonzero(model.work[rows]), device=model.components.device)
+    within = model.work_within(rows)
     force, slope = scores.mixture[:, within], scores.log_scale[:, within]
     if largest_residual is not None:
         # The derivative in ln sigma is the expected square of the residual, less 1.

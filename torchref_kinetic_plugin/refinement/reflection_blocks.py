@@ -7,8 +7,10 @@ so a block is some reflections of all datasets, and the likelihood and its slope
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable, Sequence
 
 import torch
+from torch import Tensor
 
 #: Bytes that one block may take.
 BLOCK_BYTES = 1 << 28
@@ -29,6 +31,14 @@ def reflection_blocks(n_datasets: int, n_reflections: int) -> tuple[slice, ...]:
 def block_length(n_datasets: int) -> int:
     """Number of reflections of so many datasets that a block may have."""
     return max(1, BLOCK_BYTES // (_PER_OBSERVATION * n_datasets))
+
+
+def summed(blocks: Iterable[Sequence[Tensor]]) -> list[Tensor]:
+    """Sums over blocks, each with the same terms; those of the first block are added to in place."""
+    sums: list[Tensor] = []
+    for found in blocks:
+        sums = [whole.add_(more) for whole, more in zip(sums, found, strict=True)] if sums else list(found)
+    return sums
 
 
 def kept_dtype(n_datasets: int, n_reflections: int) -> torch.dtype:
