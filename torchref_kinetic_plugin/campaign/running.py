@@ -14,7 +14,6 @@ from typing import final
 import torchref_kinetic_plugin
 from torchref_kinetic_plugin.campaign.cluster import cluster_workers
 from torchref_kinetic_plugin.campaign.computing import Computation
-from torchref_kinetic_plugin.campaign.local import local_processes
 from torchref_kinetic_plugin.campaign.orders import OUTPUT, REQUEST, Order
 from torchref_kinetic_plugin.campaign.planning import Plan, PlannedRun, plan_campaign
 from torchref_kinetic_plugin.campaign.record import Record, read_record, record_path
@@ -24,6 +23,7 @@ from torchref_kinetic_plugin.errors import InputError
 from torchref_kinetic_plugin.files import lock, make_directory, write_text
 from torchref_kinetic_plugin.output.campaign_files import write_campaign
 from torchref_kinetic_plugin.results import CampaignResult
+from torchref_kinetic_plugin.workflow.local_processes import local_processes
 
 #: Where runs lie in the directory of a campaign.
 RUNS = "runs"

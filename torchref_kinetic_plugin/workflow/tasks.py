@@ -10,19 +10,16 @@ from __future__ import annotations
 import abc
 import functools
 import json
-import multiprocessing
-import os
-import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from concurrent.futures import Executor, as_completed
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
-from torchref_kinetic_plugin.errors import InputError
 from torchref_kinetic_plugin.plugins import PluginManager
 from torchref_kinetic_plugin.results import FailedDraw
+from torchref_kinetic_plugin.workflow.local_processes import cores, local_processes, require_workers
 
 if TYPE_CHECKING:
     from torchref_kinetic_plugin.workflow.refining import Refinement
@@ -129,12 +126,11 @@ def run_jobs(
     InputError
         For a number of workers below 1.
     """
-    if workers is not None and workers < 1:
-        raise InputError(f"workers = {workers}: at least 1 is wanted")
+    require_workers(workers)
     count = min(len(jobs), cores() if workers is None else workers)
     found: dict[int, Any] = {}
     failed: dict[int, str] = {}
-    with _processes(count) if executor is None else nullcontext(executor) as pool:
+    with local_processes(count) if executor is None else nullcontext(executor) as pool:
         numbers = {pool.submit(run_job, job): job.number for job in jobs}
         try:
             for done, future in enumerate(as_completed(numbers), 1):
@@ -149,30 +145,3 @@ def run_jobs(
                 future.cancel()
             raise
     return dict(sorted(found.items())), tuple(FailedDraw(number, text) for number, text in sorted(failed.items()))
-
-
-@contextmanager
-def _processes(count: int) -> Iterator[Executor]:
-    """Processes that end with the block, at once where it is interrupted."""
-    before = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(
-        count, mp_context=multiprocessing.get_context("spawn"), initializer=leave_interrupts_to_parent
-    )
-    try:
-        yield pool
-    except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for child in set(multiprocessing.active_children()) - before:
-            child.terminate()
-        raise
-    pool.shutdown()
-
-
-def leave_interrupts_to_parent() -> None:
-    """Ctrl-C reaches all processes of a terminal; the first one ends the others."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

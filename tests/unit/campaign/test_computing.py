@@ -12,8 +12,8 @@ import pytest
 from tests.unit.campaign import small_orders
 from tests.unit.campaign.small_orders import orders, record, times
 from torchref_kinetic_plugin.campaign.computing import Computation
-from torchref_kinetic_plugin.campaign.local import local_processes
 from torchref_kinetic_plugin.errors import InputError
+from torchref_kinetic_plugin.workflow.local_processes import local_processes
 
 
 def none(_order, _record):
@@ -124,7 +124,7 @@ def test_processes_end_with_the_one_that_began_them(tmp_path):
     (order,) = orders(tmp_path, 1)
     code = (
         "from tests.unit.campaign import small_orders\n"
-        "from torchref_kinetic_plugin.campaign.local import local_processes\n"
+        "from torchref_kinetic_plugin.workflow.local_processes import local_processes\n"
         "if __name__ == '__main__':\n"
         "    import pathlib\n"
         f"    (order,) = small_orders.orders(pathlib.Path({str(tmp_path)!r}), 1)\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +14,6 @@ from contextlib import contextmanager
 from typing import Any, final
 
 from torchref_kinetic_plugin.errors import InputError
-from torchref_kinetic_plugin.workflow.tasks import cores, leave_interrupts_to_parent
 
 #: Read by the libraries that compute when they are loaded.
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TORCHREF_NUM_THREADS")
@@ -100,8 +100,7 @@ def local_processes(count: int | None = None) -> Iterator[Executor]:
     InputError
         For a number below 1.
     """
-    if count is not None and count < 1:
-        raise InputError(f"workers = {count}: at least 1 is wanted")
+    require_workers(count)
     workers = LocalProcesses(cores() if count is None else count)
     try:
         yield workers
@@ -111,10 +110,28 @@ def local_processes(count: int | None = None) -> Iterator[Executor]:
     workers.shutdown()
 
 
+def require_workers(count: int | None) -> None:
+    """Refuse a number of processes below 1.
+
+    Raises
+    ------
+    InputError
+        Naming it.
+    """
+    if count is not None and count < 1:
+        raise InputError(f"workers = {count}: at least 1 is wanted")
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _begin() -> None:
     """One thread for this process, which ends with the one that began it."""
     os.environ.update(dict.fromkeys(_THREADS, "1"))
-    leave_interrupts_to_parent()
+    # Ctrl-C reaches all processes of a terminal; the first one ends the others.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
