@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import torch
@@ -26,23 +26,25 @@ def rows(*, long: bool = False) -> Iterator[str]:
         chosen.append(example())
     for series in chosen:
         prepared = prepare_experiment(series.data, series.structures, series.reference_occupancies)
-        bank = StructureFactorBank(series.structures, series.data.grid.hkl, series.data.crystal, free=_FREE)
+        bank = bank_of(series)
         for n_timepoints, limit in LIMITS.items():
             yield _row(series, prepared, bank, n_timepoints, limit)
 
 
+def bank_of(series: Series) -> StructureFactorBank:
+    """All structures of a series with everything free."""
+    return StructureFactorBank(series.structures, series.data.grid.hkl, series.data.crystal, free=_FREE)
+
+
 def data_terms(
-    series: Series, n_timepoints: int, prepared: Preparation | None = None, bank: StructureFactorBank | None = None
+    series: Series, prepared: Preparation, bank: StructureFactorBank, n_timepoints: int
 ) -> Callable[[], None]:
     """The likelihood of a series with gradients to atoms and occupancies, ready to be timed."""
-    if prepared is None:
-        prepared = prepare_experiment(series.data, series.structures, series.reference_occupancies)
-    structures = bank or StructureFactorBank(series.structures, series.data.grid.hkl, series.data.crystal, free=_FREE)
     data, chosen = with_timepoints(series.data, n_timepoints)
     model = ExperimentModel(
         data, prepared.model.components, prepared.model.base_log_scale.numpy()[chosen], series.reference_occupancies
     )
-    masks, mask_scale = structures.mask_structure_factors(), torch.as_tensor(prepared.absolute.mask_scale)
+    masks, mask_scale = bank.mask_structure_factors(), torch.as_tensor(prepared.absolute.mask_scale)
     work = torch.as_tensor(np.flatnonzero(model.work))
     # Excited by 30 %, as experiments are, in proportions of the intermediates that differ from timepoint to timepoint.
     generator = torch.Generator().manual_seed(1)
@@ -53,8 +55,8 @@ def data_terms(
     fixed = model.error_variance(), model.log_scale(), model.log_inflation()
 
     def evaluate() -> None:
-        _reset(structures, occupancies)
-        model.components = with_solvent(structures.structure_factors(), masks, mask_scale)
+        forget_gradients([*bank.parameters(), occupancies])
+        model.components = with_solvent(bank.structure_factors(), masks, mask_scale)
         values = model.likelihood(model.mixture(model.with_references(occupancies)), *fixed)
         (-values[work].sum()).backward()  # type: ignore[no-untyped-call]
 
@@ -65,11 +67,10 @@ def _row(series: Series, prepared: Preparation, bank: StructureFactorBank, n_tim
     gradient = torch.randn(prepared.atoms.shape, generator=torch.Generator().manual_seed(1), dtype=prepared.atoms.dtype)
 
     def structure_factors() -> None:
-        for parameter in bank.parameters():
-            parameter.grad = None
+        forget_gradients(bank.parameters())
         bank.structure_factors().backward(gradient)
 
-    pair = in_turn(data_terms(series, n_timepoints, prepared, bank), structure_factors, seconds=6.0)
+    pair = in_turn(data_terms(series, prepared, bank, n_timepoints), structure_factors, seconds=6.0)
     return (
         f"| data terms, {series.name}, {bank.n_structures} structures, {bank.n_reflections} reflections, "
         f"{n_timepoints} timepoints | {1e3 * pair.ours:.0f} ms | {1e3 * pair.theirs:.0f} ms, structure factors alone "
@@ -77,6 +78,7 @@ def _row(series: Series, prepared: Preparation, bank: StructureFactorBank, n_tim
     )
 
 
-def _reset(bank: StructureFactorBank, occupancies: torch.Tensor) -> None:
-    for parameter in (*bank.parameters(), occupancies):
+def forget_gradients(parameters: Iterable[torch.Tensor]) -> None:
+    """Before the next backward pass."""
+    for parameter in parameters:
         parameter.grad = None

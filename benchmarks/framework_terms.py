@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from benchmarks.data_terms import data_terms
+from benchmarks.data_terms import bank_of, data_terms, forget_gradients
 from benchmarks.framework_series import kinetic_model, kinetic_refinement
 from benchmarks.series import Series, example, with_timepoints
 from benchmarks.timing import in_turn
 from torchref_kinetic_plugin.bridge.environment import quiet
+from torchref_kinetic_plugin.refinement.preparation import prepare_experiment
 
 #: Smallest number of times that ours are faster, by timepoints.
 LIMITS = {8: 5.0, 64: 30.0}
@@ -33,14 +34,14 @@ def _repeated(series: Series, n_timepoints: int) -> Series:
 
 
 def _row(series: Series, n_timepoints: int) -> str:
-    ours = data_terms(series, n_timepoints)
+    prepared = prepare_experiment(series.data, series.structures, series.reference_occupancies)
+    ours = data_terms(series, prepared, bank_of(series), n_timepoints)
     refinement = kinetic_refinement(series, kinetic_model(series))
     targets = [refinement.loss_state.targets[name] for name in ("xray/difference", "xray/ml")]
     parameters = refinement._collect_parameters()
 
     def theirs() -> None:
-        for parameter in parameters:
-            parameter.grad = None
+        forget_gradients(parameters)
         with quiet():
             sum(target() for target in targets).backward()
 

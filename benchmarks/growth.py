@@ -22,7 +22,8 @@ import gemmi
 import numpy as np
 import torch
 
-from benchmarks.series import EXAMPLE, with_timepoints
+from benchmarks.joint_step import prepared
+from benchmarks.series import with_timepoints
 from benchmarks.table import Table, write_json
 from benchmarks.timing import Pair, in_turn, peak_memory
 from torchref_kinetic_plugin.refinement.data_loss import DataLoss
@@ -30,11 +31,10 @@ from torchref_kinetic_plugin.refinement.error_model import settle_error_model
 from torchref_kinetic_plugin.refinement.experiment import ExperimentData, ExperimentModel
 from torchref_kinetic_plugin.refinement.joint_objective import JointObjective
 from torchref_kinetic_plugin.refinement.joint_variables import JointVariables
-from torchref_kinetic_plugin.refinement.reference import given_values
 from torchref_kinetic_plugin.reflections import Grid
 from torchref_kinetic_plugin.threads import one_thread
-from torchref_kinetic_plugin.workflow.joint_setup import JointSetup, prepare_joint, restraints_of
-from torchref_kinetic_plugin.workflow.loading import LoadedRefinement, load_refinement
+from torchref_kinetic_plugin.workflow.joint_setup import JointSetup, restraints_of
+from torchref_kinetic_plugin.workflow.loaded import LoadedRefinement
 
 #: Timepoints, and the largest ratio of the times per joint step of the most to the fewest.
 TIMEPOINTS, LIMIT = (8, 32, 128), 2.0
@@ -59,19 +59,6 @@ def _row(what: str, pair: Pair, beside: str, limit: str) -> str:
     return f"| {what} | {1e3 * pair.ours:.0f} ms | {1e3 * pair.theirs:.0f} ms, {beside} | {pair.ratio:.2f} | {limit} |"
 
 
-def _prepared(moving: dict[str, str], d_min: float | None = None) -> tuple[LoadedRefinement, JointSetup]:
-    overrides: dict[str, Any] = {
-        "refinement.refine": ["kinetics", "structures", "scale"],
-        "structures.moving": moving,
-    }
-    if d_min is not None:
-        overrides["refinement.d_min"] = d_min
-    loaded = load_refinement(EXAMPLE / "refinement.toml", overrides=overrides)
-    data = [each.data for each in loaded.experiments]
-    start = given_values(data[0], loaded.structures.structures[0].to_gemmi())
-    return loaded, prepare_joint(loaded, [start], data, loaded.build_provider(), device="cpu")
-
-
 def _objective(loaded: LoadedRefinement, setup: JointSetup, n_timepoints: int) -> JointObjective:
     """Of the same experiment with its timepoints repeated."""
     experiment = setup.experiments[0]
@@ -90,7 +77,7 @@ def _objective(loaded: LoadedRefinement, setup: JointSetup, n_timepoints: int) -
 
 
 def _by_timepoints(what: str, moving: dict[str, str]) -> Iterator[str]:
-    loaded, setup = _prepared(moving)
+    loaded, setup = prepared(moving)
     few, *more = ((n, _objective(loaded, setup, n)) for n in TIMEPOINTS)
     at_few = few[1].variables.get()
     for n, objective in more:
@@ -102,10 +89,10 @@ def _by_timepoints(what: str, moving: dict[str, str]) -> Iterator[str]:
 
 def _by_reflections() -> Iterator[str]:
     moving = {"I1": "//A", "I2": "//A"}
-    finest = _prepared(moving)
+    finest = prepared(moving)
     d_min = finest[0].file.refinement.d_min
     assert d_min is not None
-    half = _prepared(moving, d_min * 2.0 ** (1.0 / 3.0))
+    half = prepared(moving, d_min=d_min * 2.0 ** (1.0 / 3.0))
     ours, theirs = (_objective(*each, 8) for each in (finest, half))
     points = ours.variables.get(), theirs.variables.get()
     counts = [len(each[0].experiments[0].grid.hkl) for each in (finest, half)]
@@ -115,7 +102,7 @@ def _by_reflections() -> Iterator[str]:
 
 def _by_structures() -> Iterator[str]:
     """The likelihood with its slopes; structure factors grow with what each structure has of its own."""
-    _, setup = _prepared({})
+    _, setup = prepared({})
     model = setup.experiments[0].model
     calls = []
     for k in _STRUCTURES:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from benchmarks.data_terms import forget_gradients
 from benchmarks.series import EXAMPLE
 from benchmarks.timing import in_turn
 from torchref_kinetic_plugin.bridge import Crystal, StructureFactorBank
@@ -18,7 +19,8 @@ from torchref_kinetic_plugin.refinement.reference import given_values
 from torchref_kinetic_plugin.structures import ParameterMap
 from torchref_kinetic_plugin.structures.moving import differing_residues, own_atoms
 from torchref_kinetic_plugin.threads import one_thread
-from torchref_kinetic_plugin.workflow.joint_setup import prepare_joint, restraints_of
+from torchref_kinetic_plugin.workflow.joint_setup import JointSetup, prepare_joint, restraints_of
+from torchref_kinetic_plugin.workflow.loaded import LoadedRefinement
 from torchref_kinetic_plugin.workflow.loading import load_refinement
 
 #: Largest ratios: of the whole objective to its structure factors and restraints, and of three structures to one.
@@ -38,15 +40,26 @@ def rows() -> Iterator[str]:
         yield from _shared()
 
 
-def _steps(what: str, moving: dict[str, str], *, whole: bool) -> Iterator[str]:
+def prepared(moving: dict[str, str], **overrides: float) -> tuple[LoadedRefinement, JointSetup]:
+    """The example, structures refined, with a selection of what moves; other keys of [refinement] by name."""
     loaded = load_refinement(
         EXAMPLE / "refinement.toml",
-        overrides={"refinement.refine": ["kinetics", "structures", "scale"], "structures.moving": moving},
+        overrides={
+            "refinement.refine": ["kinetics", "structures", "scale"],
+            "structures.moving": moving,
+            **{f"refinement.{key}": value for key, value in overrides.items()},
+        },
     )
     data = [experiment.data for experiment in loaded.experiments]
+    start = given_values(data[0], loaded.structures.structures[0].to_gemmi())
+    return loaded, prepare_joint(loaded, [start], data, loaded.build_provider(), device="cpu")
+
+
+def _steps(what: str, moving: dict[str, str], *, whole: bool) -> Iterator[str]:
+    loaded, setup = prepared(moving)
     models = [structure.to_gemmi() for structure in loaded.structures]
-    crystal, hkl = data[0].crystal, data[0].grid.hkl
-    setup = prepare_joint(loaded, [given_values(data[0], models[0])], data, loaded.build_provider(), device="cpu")
+    data = loaded.experiments[0].data
+    crystal, hkl = data.crystal, data.grid.hkl
     restraints = restraints_of(loaded, setup)
     restraints.set_widths((0.15,))
     objective = JointObjective(setup.experiments, setup.variables, restraints)
@@ -67,8 +80,7 @@ def _steps(what: str, moving: dict[str, str], *, whole: bool) -> Iterator[str]:
         full = StructureFactorBank(models, hkl, crystal, free=("xyz", "adp"))
 
         def structures() -> None:
-            for parameter in full.parameters():
-                parameter.grad = None
+            forget_gradients(full.parameters())
             full.structure_factors().backward(gradient)
 
         pair = in_turn(lambda: objective(vector), structures, seconds=6.0)
