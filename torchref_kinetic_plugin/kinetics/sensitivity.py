@@ -46,9 +46,8 @@ def jacobian(model: nn.Module) -> tuple[Tensor, Tensor]:
     derivatives : Tensor
         (*shape of value, n_refined), in the order of `refined_parameters`, their entries flattened.
     """
-    columns = []
-    with torch.no_grad():
-        value: Tensor = model()
+    columns: list[Tensor] = []
+    value: Tensor | None = None
     places = _places(model)
     for parameter in refined_parameters(model).values():
         for entry in range(parameter.numel()):
@@ -56,9 +55,13 @@ def jacobian(model: nn.Module) -> tuple[Tensor, Tensor]:
             direction[entry] = 1.0
             with torch.no_grad(), forward_ad.dual_level():
                 # It stands in for the parameter, so it must look refined to a model that asks.
-                primal = parameter.detach().requires_grad_()
-                dual = forward_ad.make_dual(primal, direction.reshape(parameter.shape))  # type: ignore[no-untyped-call]
+                stand_in = parameter.detach().requires_grad_()
+                dual = forward_ad.make_dual(stand_in, direction.reshape(parameter.shape))  # type: ignore[no-untyped-call]
                 output = functional_call(model, dict.fromkeys(places[id(parameter)], dual), (), tie_weights=False)
-                tangent = forward_ad.unpack_dual(output).tangent  # type: ignore[no-untyped-call]
+                primal, tangent = forward_ad.unpack_dual(output)  # type: ignore[no-untyped-call]
+                value = primal.detach().clone()
                 columns.append(torch.zeros_like(value) if tangent is None else tangent.detach().clone())
+    if value is None:
+        with torch.no_grad():
+            value = model()
     return value, torch.stack(columns, dim=-1) if columns else value.new_zeros(*value.shape, 0)

@@ -13,14 +13,14 @@ from torchref_kinetic_plugin.refinement.experiment import ExperimentModel, Float
 
 #: Standard deviation of the prior on coefficients of ln(inflation): a few hundred free reflections weigh far more.
 _INFLATION_SPREAD = 0.5
-#: Longest step of a coefficient of a logarithm.
-_LONGEST_STEP = 0.7
+#: Longest step of coefficients of a logarithm.
+_LONGEST_STEP = 1.5
 #: A change of these coefficients below this is none.
 SMALL_CHANGE = 0.01
 _MAX_ROUNDS = 12
 
 
-def settle_error_model(model: ExperimentModel, occupancies: Tensor) -> float:
+def settle_error_model(model: ExperimentModel, occupancies: Tensor, small: float = SMALL_CHANGE) -> float:
     """Fit the variances of the common error and of the measurements, by scoring steps until they stand still.
 
     Only free reflections are used: on the others a model that was refined against them looks better than it is.
@@ -31,6 +31,8 @@ def settle_error_model(model: ExperimentModel, occupancies: Tensor) -> float:
         Its nuisances are changed.
     occupancies : Tensor
         (K, N) of the timepoints.
+    small : float
+        Step of the coefficients at which they stand still.
 
     Returns
     -------
@@ -43,7 +45,7 @@ def settle_error_model(model: ExperimentModel, occupancies: Tensor) -> float:
         error, inflation = terms.error_step(), terms.inflation_step(model.nuisances.inflation)
         model.nuisances.error = model.nuisances.error + error
         model.nuisances.inflation = model.nuisances.inflation + inflation
-        if max(np.abs(error).max(), np.abs(inflation).max()) < SMALL_CHANGE:
+        if max(np.abs(error).max(), np.abs(inflation).max()) < small:
             break
     after = model.nuisances
     return float(max(np.abs(after.error - before.error).max(), np.abs(after.inflation - before.inflation).max()))

@@ -21,6 +21,8 @@ from torchref_kinetic_plugin.refinement.quadratic import QuadraticForm
 
 #: Rounds of the scales before the occupancies move.
 _SCALE_ROUNDS = 2
+#: Change of the error model's coefficients that is none as long as their designs still change.
+_ROUGH_CHANGE = 0.2
 #: Gradient at which a search on the quadratic form ends: far below what a step of the fit leaves.
 _SEARCH_TOLERANCE = 0.1
 #: Gain of a step below which the best parameters are so near that the next step needs no search.
@@ -146,9 +148,9 @@ class FitState:
         minima = search.minimize(n_starts, seed, gradient_tolerance=_SEARCH_TOLERANCE)
         if self.refine_scale:
             self._move_scales([model.nuisances.scale for model in self.models], self._scale_steps(forms), 1.0)
-        # What the sigmas' model depends on contains the error's variance, which is found here first.
-        for _ in range(2):
-            self._settle_nuisances()
+        # What the sigmas' model depends on contains the error's variance, found here first, and roughly to begin with.
+        for small in (_ROUGH_CHANGE, SMALL_CHANGE):
+            self._settle_nuisances(small)
             self._refresh_designs()
         self._settle_nuisances()
         self.begin()
@@ -181,12 +183,12 @@ class FitState:
         return moved
 
     @torch.no_grad()
-    def _settle_nuisances(self) -> float:
+    def _settle_nuisances(self, small: float = SMALL_CHANGE) -> float:
         """The same, without evaluating the likelihood afterwards."""
         if not self.refine_errors:
             return 0.0
         values = self.provider()
-        return max(settle_error_model(model, each) for model, each in zip(self.models, values, strict=True))
+        return max(settle_error_model(model, each, small) for model, each in zip(self.models, values, strict=True))
 
     def settle_scales(self) -> None:
         """Fit scales and error model to each other at the occupancies as they are, before the objective is compared."""
