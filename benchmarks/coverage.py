@@ -3,8 +3,9 @@
 ``python -m benchmarks.coverage [N]`` draws a small series N times (400 by default) from its own likelihood at the true
 parameters: common error, errors of measurement. Each draw is fitted as a refinement is, from rates a factor of 1.5 off,
 scales and error model included, structure factors fixed; then come intervals by covariance and by profile. Two series
-beside it have a parameter that no data determine: the return from a state that looks like the dark one, and a rate ten
-thousand times slower than the last delay.
+beside it have a parameter that is not determined: the return from a state that looks like the dark one, of which no
+data tell, and a rate ten thousand times slower than the last delay, which has an upper limit, and a lower one in those
+2.5 % of draws in which an interval may miss.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ CASES = (
         3.2,
     ),
     Case("silent", {"B->C": 2e6, "C->A": 5e4}, _MAPPING | {"C": "dark"}, (("rate_constant", "C->A"),), 4.0),
-    Case("slow", {"B->C": 2e6, "C->A": 1.0}, _MAPPING, (("rate_constant", "C->A"),), 4.0),
+    Case("slow", {"B->C": 2e6, "C->A": 1.0}, _MAPPING, (("rate_constant", "C->A"),), 3.2),
 )
 
 
