@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: example test fuzz lint types contracts check accuracy benchmark benchmark-long growth draws joint usual campaign campaign-speed choice coverage lysozyme clean
+.PHONY: example test fuzz crash lint types contracts check accuracy benchmark benchmark-long growth draws joint usual campaign campaign-speed choice coverage lysozyme clean
 
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -22,6 +22,10 @@ test: $(INSTALLED)
 # A million inputs to the parsers and the loader of refinement files, and thousands of damaged files; an hour.
 fuzz: $(INSTALLED)
 	FUZZ_EXAMPLES=250000 FUZZ_DAMAGED=3000 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto tests/fuzz
+
+# Refinements and campaigns killed at 200 random moments, and gone on with to the numbers of an unbroken run; half an hour.
+crash: $(INSTALLED)
+	CRASH_KILLS=200 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -rP tests/integration/interruption/test_killed_refinement.py tests/integration/interruption/test_killed_campaign.py
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

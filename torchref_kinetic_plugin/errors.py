@@ -79,6 +79,10 @@ class FileError(InputError):
     """A file that is missing, unreadable or cannot be written."""
 
 
+class NotWrittenError(FileError):
+    """A file or directory that cannot be written, as on a full disk; the input is not at fault."""
+
+
 class LockedError(FileError):
     """A directory in use by another run."""
 

@@ -9,13 +9,15 @@ import os
 import tempfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from torchref_kinetic_plugin.errors import FileError, LockedError
+from torchref_kinetic_plugin.errors import FileError, LockedError, NotWrittenError
 
 _BLOCK = 1 << 20
 _GZIP = b"\x1f\x8b"
+#: How the names of files begin that are being written, or were when the run was killed.
+UNFINISHED = ".unfinished-"
 
 
 @contextmanager
@@ -27,17 +29,15 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Raises
     ------
-    FileError
-        When the directory does not exist or cannot be written.
+    NotWrittenError
+        When the directory does not exist or cannot be written, or the disk is full.
     """
-    target = Path(path)
+    target, temporary = Path(path), None
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.stem}-", suffix=target.suffix, dir=target.parent)
-    except OSError as error:
-        raise FileError(f"cannot write {str(target)!r}: {error.strerror}") from error
-    os.close(handle)
-    temporary = Path(name)
-    try:
+        prefix = f"{UNFINISHED}{target.stem}-"
+        handle, name = tempfile.mkstemp(prefix=prefix, suffix=target.suffix, dir=target.parent)
+        os.close(handle)
+        temporary = Path(name)
         yield temporary
         _flush(temporary)
         # mkstemp makes private files; a result should have the permissions any new file gets.
@@ -45,8 +45,12 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         os.umask(mask)
         temporary.chmod(0o666 & ~mask)
         temporary.replace(target)
+    except OSError as error:
+        raise NotWrittenError(f"cannot write {str(target)!r}: {error.strerror or error}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
 
 def _flush(path: Path) -> None:
@@ -66,13 +70,13 @@ def make_directory(path: str | os.PathLike[str], what: str = "directory") -> Non
 
     Raises
     ------
-    FileError
+    NotWrittenError
         When it cannot be made.
     """
     try:
         Path(path).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise FileError(f"cannot make the {what} {str(path)!r}: {error.strerror}") from error
+        raise NotWrittenError(f"cannot make the {what} {str(path)!r}: {error.strerror}") from error
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
@@ -81,33 +85,71 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def remove(path: str | os.PathLike[str]) -> None:
+    """Remove a file, if it is there.
+
+    Raises
+    ------
+    NotWrittenError
+        When it cannot be removed.
+    """
+    try:
+        Path(path).unlink(missing_ok=True)
+    except OSError as error:
+        raise NotWrittenError(f"cannot remove {str(path)!r}: {error.strerror}") from error
+
+
+def remove_unfinished(*directories: Path) -> None:
+    """Remove what was being written in these directories when a run was killed; nobody may be writing there.
+
+    Raises
+    ------
+    NotWrittenError
+        When something cannot be removed.
+    """
+    for directory in directories:
+        for path in directory.glob(f"{UNFINISHED}*"):
+            remove(path)
+
+
 @contextmanager
-def lock(directory: str | os.PathLike[str]) -> Iterator[None]:
-    """Hold a directory for one run; the lock dies with the process.
+def lock(directory: str | os.PathLike[str], *folders: str) -> Iterator[None]:
+    """Hold a directory for one run; the lock dies with the process, and the next run removes what that left unfinished.
+
+    Parameters
+    ----------
+    directory : path
+        Where the run writes.
+    *folders : str
+        Folders in it where it writes too.
 
     Raises
     ------
     LockedError
         When another process holds it.
+    NotWrittenError
+        When nothing can be written there.
     """
-    path = Path(directory) / ".lock"
+    place = Path(directory)
     try:
-        file = path.open("a+")
+        file = (place / ".lock").open("a+b", buffering=0)
     except OSError as error:
-        raise FileError(f"cannot lock {str(directory)!r}: {error.strerror}") from error
+        raise NotWrittenError(f"cannot lock {str(directory)!r}: {error.strerror}") from error
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            file.truncate(0)
+            file.write(str(os.getpid()).encode())
         except BlockingIOError:
             file.seek(0)
-            owner = file.read().strip() or "unknown"
+            owner = file.read().decode().strip() or "unknown"
             raise LockedError(
                 f"{str(directory)!r} is in use by another run (process {owner}); wait for it, or choose "
                 "another output directory"
             ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+        except OSError as error:
+            raise NotWrittenError(f"cannot lock {str(directory)!r}: {error.strerror}") from error
+        remove_unfinished(place, *(place / folder for folder in folders))
         yield
 
 

@@ -313,7 +313,7 @@ efficiencies = {{"A->B" = 0.4}}
     )
     made = tmp_path / "series"
     assert main(["simulate", str(tmp_path / "simulation.toml"), "-o", str(made)]) == 0
-    assert sorted(path.name for path in made.iterdir()) == [
+    assert sorted(path.name for path in made.glob("[!.]*")) == [
         "dark1.mtz",
         "dark2.mtz",
         "t01.mtz",

@@ -25,6 +25,7 @@ def test_no_closest_match_where_nothing_is_close():
         errors.StateError,
         errors.FileError,
         errors.LockedError,
+        errors.NotWrittenError,
     ],
 )
 def test_what_a_user_can_mend_is_an_input_error_and_a_value_error(kind):

@@ -1,3 +1,4 @@
+import errno
 import hashlib
 import os
 import subprocess
@@ -6,7 +7,7 @@ import sys
 import pytest
 
 from torchref_kinetic_plugin import files
-from torchref_kinetic_plugin.errors import FileError, LockedError
+from torchref_kinetic_plugin.errors import FileError, LockedError, NotWrittenError
 
 
 def test_atomic_path_replaces_only_when_the_block_ends_well(tmp_path):
@@ -52,3 +53,32 @@ def test_sha256_is_that_of_the_content(tmp_path):
     assert files.sha256(path) == hashlib.sha256(path.read_bytes()).hexdigest()
     with pytest.raises(FileError, match="cannot read"):
         files.sha256(tmp_path / "b")
+
+
+def test_a_disk_that_fails_leaves_the_file_as_it_was(tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    files.write_text(tmp_path / "rates.csv", "old")
+    monkeypatch.setattr(files.os, "fsync", full)
+    with pytest.raises(NotWrittenError, match=r"^cannot write '.*rates\.csv': No space left on device$"):
+        files.write_text(tmp_path / "rates.csv", "new")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"rates.csv": "old"}
+
+
+def test_the_next_run_removes_what_a_killed_one_left_and_nothing_else(tmp_path):
+    code = (
+        "import os, sys; from torchref_kinetic_plugin import files\n"
+        "with files.atomic_path(sys.argv[1]) as path: path.write_text('half'); os.kill(os.getpid(), 9)"
+    )
+    (tmp_path / "maps").mkdir()
+    (tmp_path / "mine").mkdir()
+    for name in ("rates.csv", "maps/a.mtz", "mine/b.mtz"):
+        subprocess.run([sys.executable, "-c", code, str(tmp_path / name)], check=False)
+    left = {path.parent.name for path in tmp_path.rglob(f"{files.UNFINISHED}*")}
+    assert left == {tmp_path.name, "maps", "mine"}
+    (tmp_path / ".my-notes").touch()
+    with files.lock(tmp_path, "maps", "plots"):
+        pass
+    assert [path.parent.name for path in tmp_path.rglob(f"{files.UNFINISHED}*")] == ["mine"]
+    assert (tmp_path / ".my-notes").exists()

@@ -12,7 +12,7 @@ from typing import final
 
 from torchref_kinetic_plugin.campaign.orders import Order, compute
 from torchref_kinetic_plugin.campaign.record import Record, read_record, write_record
-from torchref_kinetic_plugin.errors import InputError
+from torchref_kinetic_plugin.errors import InputError, NotWrittenError
 
 #: Workers that an order may lose before it is given up.
 MOST_LOST = 2
@@ -53,7 +53,7 @@ class Computation:
         Raises
         ------
         InputError
-            When the executor gives up.
+            When the executor gives up, or nothing can be written.
         """
         try:
             for order in orders:
@@ -92,6 +92,8 @@ class Computation:
                 "the cluster has dropped a run, as when its scheduler ends; what is finished is kept, and a new start "
                 "goes on"
             ) from error
+        except NotWrittenError as error:
+            raise InputError(f"{error}; what is finished is kept, and a new start goes on") from error
         except Exception as error:  # noqa: BLE001  # recorded; one run must not stop the others
             return self._lost_or_failed(order, error)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, final
 
 import torchref_kinetic_plugin
 from torchref_kinetic_plugin.campaign.record import DrawnValue, Record, read_record, write_record
-from torchref_kinetic_plugin.errors import InputError, KineticsError, LockedError
+from torchref_kinetic_plugin.errors import InputError, KineticsError, LockedError, NotWrittenError
 from torchref_kinetic_plugin.files import lock, sha256
 from torchref_kinetic_plugin.plugins import PluginManager
 from torchref_kinetic_plugin.workflow.tasks import SharedRefinement, run_job, turn
@@ -66,13 +66,14 @@ class Order:
 def compute(order: Order) -> Record:
     """Compute an order, unless it is finished, and leave its record, by which it is finished.
 
-    What goes wrong with it is in the record. Only one worker at a time is at a run: another one may be where a cluster
-    has given up a worker that still computes, and what that one finds is taken then.
+    What goes wrong with it is in the record, but for a disk that cannot be written on. Only one worker at a time is at
+    a run: another one may be where a cluster has given up a worker that still computes, and what that one finds is
+    taken then.
 
     Raises
     ------
     FileError
-        When the record cannot be read or written.
+        When the record cannot be read, or something cannot be written.
     """
     directory = Path(order.directory)
     patient_until = time.monotonic() + _PATIENCE
@@ -105,7 +106,8 @@ def _computed(order: Order, directory: Path) -> Record:
             _refined(order, directory)
         _require_unchanged(order)
         status = "done"
-    except LockedError:
+    except (LockedError, NotWrittenError):
+        # No fault of the run.
         raise
     except KineticsError as caught:
         error = str(caught)
@@ -116,17 +118,16 @@ def _computed(order: Order, directory: Path) -> Record:
 
 
 def _refined(order: Order, directory: Path) -> None:
-    """Refine as the request says; what a worker that ended too early has left is gone on with, or removed."""
+    """Refine as the request says; what a worker that ended too early has left is gone on with."""
     from torchref_kinetic_plugin.workflow.checkpoint import CHECKPOINT
     from torchref_kinetic_plugin.workflow.refining import refine
 
     output, plugins = directory / OUTPUT, PluginManager(builtin_only=order.builtin_only)
-    _remove_temporary(output)
     with turn():
         if (output / CHECKPOINT).is_file():
             try:
                 refine(directory / REQUEST, plugins=plugins, resume=True)
-            except LockedError:
+            except (LockedError, NotWrittenError):
                 raise
             except InputError:
                 # The checkpoint cannot be gone on with; what is wrong with the run itself comes up again.
@@ -152,10 +153,3 @@ def _drawn(order: Order, directory: Path) -> tuple[DrawnValue, ...]:
 def _require_unchanged(order: Order) -> None:
     if changed := [Path(name).name for name, digest in order.inputs if sha256(name) != digest]:
         raise InputError(f"{', '.join(changed)} changed while the campaign ran; start it again")
-
-
-def _remove_temporary(output: Path) -> None:
-    """Files that were being written when a worker was killed."""
-    for path in output.rglob(".*-*") if output.is_dir() else ():
-        if path.is_file():
-            path.unlink()

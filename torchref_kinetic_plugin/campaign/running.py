@@ -16,11 +16,11 @@ from torchref_kinetic_plugin.campaign.cluster import cluster_workers
 from torchref_kinetic_plugin.campaign.computing import Computation
 from torchref_kinetic_plugin.campaign.orders import OUTPUT, REQUEST, Order
 from torchref_kinetic_plugin.campaign.planning import Plan, PlannedRun, plan_campaign
-from torchref_kinetic_plugin.campaign.record import Record, read_record, record_path
+from torchref_kinetic_plugin.campaign.record import DRAWS, Record, read_record, record_path
 from torchref_kinetic_plugin.campaign.summarizing import summarize
 from torchref_kinetic_plugin.config import resolved_toml
 from torchref_kinetic_plugin.errors import InputError
-from torchref_kinetic_plugin.files import lock, make_directory, write_text
+from torchref_kinetic_plugin.files import lock, make_directory, remove_unfinished, write_text
 from torchref_kinetic_plugin.output.campaign_files import write_campaign
 from torchref_kinetic_plugin.results import CampaignResult
 from torchref_kinetic_plugin.workflow.local_processes import local_processes
@@ -168,6 +168,7 @@ class _Campaign:
         orders: list[Order] = []
         for run in self.plan.runs:
             directory = self.directory_of(run)
+            remove_unfinished(directory, directory / DRAWS)
             if retry:
                 self._forget_failures(run)
             record = read_record(directory, run.address, 0)
@@ -210,7 +211,7 @@ class _Campaign:
     def _prepare(self, run: PlannedRun) -> None:
         """The run's directory with its refinement file, as anybody could refine it."""
         directory = self.directory_of(run)
-        directory.mkdir(exist_ok=True)
+        make_directory(directory)
         own = run.request.output.model_copy(update={"directory": directory / OUTPUT})
         request = run.request.model_copy(update={"output": own, "schemes": []})
         write_text(directory / REQUEST, resolved_toml(request, relative_to=directory))

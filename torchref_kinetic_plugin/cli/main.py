@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import logging
+import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 
 import torchref_kinetic_plugin
+from torchref_kinetic_plugin.errors import KineticsError
 
 #: Exit codes.
 DONE, BUG, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 #: Verb to its module and one line of help.
 VERBS = {
@@ -40,35 +46,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help()
         return BAD_INPUT
     logging.basicConfig(level=logging.ERROR, format="%(message)s")
-    from torchref_kinetic_plugin.errors import KineticsError
-
-    verb = importlib.import_module(f"torchref_kinetic_plugin.cli.{options.verb}")
     try:
-        verb.run(options)
+        importlib.import_module(f"torchref_kinetic_plugin.cli.{options.verb}").run(options)
     except KineticsError as error:
         sys.stdout.flush()
         print(f"torchref.kinetic {options.verb}: {error}", file=sys.stderr)
         return BAD_INPUT
-    except KeyboardInterrupt:
-        print(f"\ntorchref.kinetic {options.verb}: interrupted; {_hint(options)}", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(f"\ntorchref.kinetic {options.verb}: interrupted; {_hint(stop, options)}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         # Whoever read the output has seen enough.
         sys.stderr.close()
         return DONE
+    except OSError as error:
+        # Files of results say so themselves; this is what the output was led to.
+        if error.errno not in _NO_ROOM:
+            raise
+        print(f"torchref.kinetic {options.verb}: cannot print any more: {error.strerror}", file=sys.stderr)
+        # What waits to be printed must not fail again at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BAD_INPUT
     return DONE
 
 
-def _hint(options: argparse.Namespace) -> str:
-    """What is kept, and how to go on."""
+def _hint(stop: KeyboardInterrupt, options: argparse.Namespace) -> str:
+    """What is kept, and how to go on; the verb may have noted it."""
     if options.verb == "campaign":
         return "finished runs are kept: the same command goes on with the others"
-    if options.verb != "refine":
-        return "no result was written"
-    return (
-        "no result was written; where structures are refined, finished cycles are kept: the same command with --resume "
-        "goes on from them"
-    )
+    if options.verb == "refine" and options.resume:
+        return "what was finished is kept: the same command goes on from there"
+    return "; ".join(getattr(stop, "__notes__", ["no result was written: the same command begins anew"]))
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -154,5 +162,6 @@ def _add_analyses(made: Mapping[str, argparse.ArgumentParser]) -> None:
 
 
 def entry() -> None:
-    """Entry point of the console script."""
+    """Entry point of the console script; a queue that ends a job does it as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())

@@ -10,7 +10,6 @@ from typing import final
 import gemmi
 import numpy as np
 
-from torchref_kinetic_plugin.errors import FileError
 from torchref_kinetic_plugin.files import atomic_path
 from torchref_kinetic_plugin.output.map_coefficients import (
     Coefficients,
@@ -131,10 +130,7 @@ class _Table:
         values = np.column_stack([column for _, _, column in self._columns])
         mtz.set_data(np.hstack([self._data.hkl, values]).astype(np.float32))
         with atomic_path(path) as temporary:
-            try:
-                mtz.write_to_file(str(temporary))
-            except RuntimeError as error:
-                raise FileError(f"cannot write {str(path)!r}: {' '.join(str(error).split())}") from error
+            temporary.write_bytes(mtz.write_to_bytes())
 
 
 def _add_extrapolation(full: _Table, short: _Table, beyond: Extrapolation, fraction: float, name: str) -> None:

@@ -57,7 +57,6 @@ def write_tables(directory: Path, result: RefinementResult) -> list[Path]:
         When one cannot be written.
     """
     contents = {
-        "result.json": json.dumps(result.to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n",
         "rates.csv": as_csv(RATES, ((*astuple(each), *_time_constant(each)) for each in result.parameters)),
         "occupancies.csv": as_csv(
             OCCUPANCIES,
@@ -73,6 +72,8 @@ def write_tables(directory: Path, result: RefinementResult) -> list[Path]:
         ),
         "scheme_tests.csv": as_csv(SCHEME_TESTS, (astuple(each) for each in result.validation.scheme_tests)),
         "null_tests.csv": as_csv(NULL_TESTS, (astuple(each) for each in result.validation.null_tests)),
+        # The last: who finds it finds the others.
+        "result.json": json.dumps(result.to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n",
     }
     for name, text in contents.items():
         write_text(directory / name, text)

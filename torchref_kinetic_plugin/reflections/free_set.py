@@ -10,7 +10,7 @@ from typing import final
 import gemmi
 import numpy as np
 
-from torchref_kinetic_plugin.errors import FileError, InputError
+from torchref_kinetic_plugin.errors import InputError
 from torchref_kinetic_plugin.files import atomic_path
 from torchref_kinetic_plugin.reflections.asymmetric_unit import (
     Flags,
@@ -178,10 +178,7 @@ def write_free_set(path: str | os.PathLike[str], free_set: FreeSet) -> None:
         mtz.add_column(label, "I")
     mtz.set_data(np.column_stack([free_set.hkl.astype(np.float32), *columns.values()]))
     with atomic_path(path) as temporary:
-        try:
-            mtz.write_to_file(str(temporary))
-        except RuntimeError as error:
-            raise FileError(f"cannot write {os.fspath(path)!r}: {' '.join(str(error).split())}") from error
+        temporary.write_bytes(mtz.write_to_bytes())
 
 
 def _all_keys(datasets: Sequence[Observations]) -> Keys:

@@ -9,7 +9,7 @@ from typing import Literal, cast
 import gemmi
 import numpy as np
 
-from torchref_kinetic_plugin.errors import FileError
+from torchref_kinetic_plugin.errors import FileError, NotWrittenError
 from torchref_kinetic_plugin.reflections.reflection_table import (
     ReflectionTable,
     checked_crystal,
@@ -124,3 +124,5 @@ def _parsed(where: str, content: bytes) -> tuple[gemmi.Mtz, list[str]]:
                 raise
             message = " ".join(str(error).split()).replace(str(path), "the file")
             raise FileError(f"{where} cannot be read as MTZ: {message}") from error
+        except OSError as error:
+            raise NotWrittenError(f"{where} cannot be unpacked in {directory!r}: {error.strerror}") from error

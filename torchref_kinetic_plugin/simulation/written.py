@@ -112,7 +112,7 @@ def _write_datasets(series: SimulatedSeries, folder: Path) -> None:
     make_directory(folder)
     for dataset in series.datasets:
         with atomic_path(folder / f"{dataset.name}.mtz") as temporary:
-            _mtz(series, dataset).write_to_file(str(temporary))
+            temporary.write_bytes(_mtz(series, dataset).write_to_bytes())
 
 
 def _mtz(series: SimulatedSeries, dataset: SimulatedDataset) -> gemmi.Mtz:

@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import torchref_kinetic_plugin
-from torchref_kinetic_plugin.files import sha256
 from torchref_kinetic_plugin.results import DatasetStatistics, FitStep, GeometrySummary, RefinementResult, ShellResidual
 from torchref_kinetic_plugin.workflow.dataset_summaries import spreads_of, summaries_of
-from torchref_kinetic_plugin.workflow.loaded import input_files
 
 if TYPE_CHECKING:
     from torchref_kinetic_plugin.plugins.series import SeriesOccupancies
@@ -93,7 +91,7 @@ def assemble(
         remarks=tuple(remarks),
         seed=file.refinement.seed,
         versions=versions(),
-        inputs={str(name): sha256(name) for name in input_files(run.loaded.file)},
+        inputs=dict(run.loaded.inputs),
         seconds=time.perf_counter() - begun,
         cycles=() if joint is None else tuple(summary_of(cycle) for cycle in joint.fit.progress.cycles),
         shifts=() if joint is None else tuple(joint.shifts()),

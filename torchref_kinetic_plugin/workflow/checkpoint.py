@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,13 +21,13 @@ if TYPE_CHECKING:
 
 #: Name of the file in the output directory.
 CHECKPOINT = "checkpoint.pt"
-_SCHEMA = 4
+_SCHEMA = 5
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """Where a joint refinement stood after a cycle.
+    """Where a joint refinement stood after a cycle, or after that of its references alone.
 
     Attributes
     ----------
@@ -36,8 +37,8 @@ class Checkpoint:
         File to the SHA-256 of its content, likewise.
     references : tuple of AtomValues
         The refined reference of each crystal form.
-    progress : JointProgress
-        Cycles done, and the state after them.
+    progress : JointProgress or None
+        Cycles done, and the state after them; None before the first.
     statistics : tuple of DatasetStatistics
         Of the cycles done, with that before them.
     """
@@ -45,8 +46,8 @@ class Checkpoint:
     settings: str
     inputs: dict[str, str]
     references: tuple[AtomValues, ...]
-    progress: JointProgress
-    statistics: tuple[DatasetStatistics, ...]
+    progress: JointProgress | None = None
+    statistics: tuple[DatasetStatistics, ...] = ()
 
 
 def write_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
@@ -54,26 +55,21 @@ def write_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
 
     Raises
     ------
-    FileError
+    NotWrittenError
         When the directory cannot be written.
     """
-    progress = checkpoint.progress
     content = {
         "schema": _SCHEMA,
         "settings": checkpoint.settings,
         "inputs": checkpoint.inputs,
         "references": [[each.xyz, each.b, each.u] for each in checkpoint.references],
-        "cycles": [dataclasses.asdict(cycle) for cycle in progress.cycles],
-        "state": _packed(progress.state),
-        "best": _packed(progress.best),
-        "best_is_last": progress.best is progress.state,
-        "best_validation": torch.from_numpy(progress.best_validation),
-        "widths": list(progress.widths),
-        "finished": progress.finished,
+        "progress": None if checkpoint.progress is None else _packed_progress(checkpoint.progress),
         "statistics": [dataclasses.asdict(row) for row in checkpoint.statistics],
     }
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
     with atomic_path(directory / CHECKPOINT) as temporary:
-        torch.save(content, temporary)
+        temporary.write_bytes(buffer.getbuffer())
 
 
 def read_checkpoint(directory: Path, settings: str, inputs: dict[str, str]) -> Checkpoint:
@@ -85,7 +81,6 @@ def read_checkpoint(directory: Path, settings: str, inputs: dict[str, str]) -> C
         When there is none, it cannot be read, or something has changed since.
     """
     from torchref_kinetic_plugin.bridge.shared_atoms import AtomValues
-    from torchref_kinetic_plugin.refinement.joint_progress import Cycle, JointProgress
 
     path = directory / CHECKPOINT
     if not path.is_file():
@@ -103,8 +98,29 @@ def read_checkpoint(directory: Path, settings: str, inputs: dict[str, str]) -> C
         raise InputError(f"cannot resume: {names} changed since the checkpoint was written; run without --resume")
     if content["settings"] != settings:
         raise InputError("cannot resume: the refinement file changed since the checkpoint; run without --resume")
+    progress = None if content["progress"] is None else _unpacked_progress(content["progress"])
+    statistics = tuple(DatasetStatistics(**row) for row in content["statistics"])
+    references = tuple(AtomValues(*each) for each in content["references"])
+    return Checkpoint(settings, inputs, references, progress, statistics)
+
+
+def _packed_progress(progress: JointProgress) -> dict[str, Any]:
+    return {
+        "cycles": [dataclasses.asdict(cycle) for cycle in progress.cycles],
+        "state": _packed(progress.state),
+        "best": _packed(progress.best),
+        "best_is_last": progress.best is progress.state,
+        "best_validation": torch.from_numpy(progress.best_validation),
+        "widths": list(progress.widths),
+        "finished": progress.finished,
+    }
+
+
+def _unpacked_progress(content: dict[str, Any]) -> JointProgress:
+    from torchref_kinetic_plugin.refinement.joint_progress import Cycle, JointProgress
+
     state = _unpacked(content["state"])
-    progress = JointProgress(
+    return JointProgress(
         tuple(Cycle(**cycle) for cycle in content["cycles"]),
         state,
         state if content["best_is_last"] else _unpacked(content["best"]),
@@ -112,9 +128,6 @@ def read_checkpoint(directory: Path, settings: str, inputs: dict[str, str]) -> C
         tuple(content["widths"]),
         content["finished"],
     )
-    statistics = tuple(DatasetStatistics(**row) for row in content["statistics"])
-    references = tuple(AtomValues(*each) for each in content["references"])
-    return Checkpoint(settings, inputs, references, progress, statistics)
 
 
 def _packed(state: Any) -> dict[str, Any]:

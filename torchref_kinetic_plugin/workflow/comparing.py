@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from torchref_kinetic_plugin.plugins.alternative_schemes import alternative_sect
 from torchref_kinetic_plugin.results import SchemeComparison
 from torchref_kinetic_plugin.scheme import parse_flow_chart
 from torchref_kinetic_plugin.workflow.assembling import versions
-from torchref_kinetic_plugin.workflow.loaded import LoadedRefinement, input_files
+from torchref_kinetic_plugin.workflow.loaded import LoadedRefinement
 from torchref_kinetic_plugin.workflow.loading import load_refinement
 from torchref_kinetic_plugin.workflow.refining import Progress, prepare, require_device
 from torchref_kinetic_plugin.workflow.same_data import require_same_data
@@ -57,14 +58,7 @@ def compare(
         For whatever is wrong with the files, files of different data, one scheme alone, or a scheme that predicts no
         timepoint.
     """
-    from torchref_kinetic_plugin.analysis.nested_schemes import likelihood_ratios
-    from torchref_kinetic_plugin.analysis.scheme_choice import (
-        Entry,
-        choice_remarks,
-        fit_candidates,
-        held_out_timepoints,
-        ranked,
-    )
+    from torchref_kinetic_plugin.output.comparison_tables import write_comparison
 
     begun = time.perf_counter()
     if schemes and len(paths) != 1:
@@ -75,9 +69,36 @@ def compare(
         load_refinement(path, plugins=manager, overrides=overrides, announce=lambda text: on_progress(Progress(text)))
         for path in paths
     ]
+    inputs: dict[str, str] = {}
+    for each in loaded:
+        inputs |= {str(each.file.path): sha256(each.file.path), **each.inputs}
     for each in loaded[1:]:
         require_same_data(loaded[0], each)
     named = _candidates(loaded, schemes)
+    with nullcontext() if output is None else _held(Path(output)):
+        found = _compared(loaded, named, inputs, begun, device, on_progress)
+        if output is not None:
+            write_comparison(Path(output), found)
+    return found
+
+
+def _compared(
+    loaded: Sequence[LoadedRefinement],
+    named: Mapping[str, LoadedRefinement],
+    inputs: Mapping[str, str],
+    begun: float,
+    device: str,
+    on_progress: Callable[[Progress], None],
+) -> SchemeComparison:
+    from torchref_kinetic_plugin.analysis.nested_schemes import likelihood_ratios
+    from torchref_kinetic_plugin.analysis.scheme_choice import (
+        Entry,
+        choice_remarks,
+        fit_candidates,
+        held_out_timepoints,
+        ranked,
+    )
+
     entries = []
     for name, each in named.items():
         run = prepare(each, device=device, on_progress=on_progress)
@@ -92,20 +113,16 @@ def compare(
     remarks += [f"{each.name}: {remark}" for each in candidates for remark in each.remarks]
     if any("structures" in each.file.refinement.refine for each in loaded):
         remarks.append("structures were taken as given; to compare schemes at refined ones name those in the files")
-    files = dict.fromkeys(file for each in loaded for file in (each.file.path, *input_files(each.file)))
-    found = SchemeComparison(
+    return SchemeComparison(
         loaded[0].file.title,
         tuple(compared),
         tuple(likelihood_ratios(candidates)),
         len(timepoints),
         tuple(remarks),
-        {str(file): sha256(file) for file in files},
+        dict(inputs),
         versions(),
         time.perf_counter() - begun,
     )
-    if output is not None:
-        _write(found, Path(output))
-    return found
 
 
 def _candidates(loaded: Sequence[LoadedRefinement], schemes: Sequence[str]) -> dict[str, LoadedRefinement]:
@@ -166,9 +183,9 @@ def _file_name(loaded: LoadedRefinement, others: Sequence[LoadedRefinement]) -> 
     return path.name if len(same) == 1 else str(path)
 
 
-def _write(found: SchemeComparison, directory: Path) -> None:
-    from torchref_kinetic_plugin.output.comparison_tables import write_comparison
-
+@contextmanager
+def _held(directory: Path) -> Iterator[None]:
+    """The output directory for as long as is computed: who cannot write there is told before it."""
     make_directory(directory, "output directory")
     with lock(directory):
-        write_comparison(directory, found)
+        yield

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 
 from torchref_kinetic_plugin.config import resolved_toml
-from torchref_kinetic_plugin.files import sha256
 from torchref_kinetic_plugin.results import CycleSummary, DatasetStatistics, ResidueShift
 from torchref_kinetic_plugin.structures import AtomicStructure
 from torchref_kinetic_plugin.structures.atoms import Indices
@@ -20,7 +19,7 @@ from torchref_kinetic_plugin.workflow.checkpoint import Checkpoint, read_checkpo
 from torchref_kinetic_plugin.workflow.form_remarks import form_remarks, width_remarks
 from torchref_kinetic_plugin.workflow.joint_forms import forms_of
 from torchref_kinetic_plugin.workflow.joint_setup import JointSetup, prepare_joint, refined_references, restraints_of
-from torchref_kinetic_plugin.workflow.loaded import LoadedRefinement, input_files
+from torchref_kinetic_plugin.workflow.loaded import LoadedRefinement
 
 if TYPE_CHECKING:
     from torchref_kinetic_plugin.plugins.series import SeriesOccupancies
@@ -141,7 +140,7 @@ def refine_together(
     announce: Callable[[str, float | None], None],
     on_cycle: Callable[[CycleSummary], None],
 ) -> JointOutcome:
-    """Refine the reference, then structures and kinetics together; a checkpoint is written after every cycle.
+    """Refine the reference, then structures and kinetics together; a checkpoint follows it, and every cycle.
 
     Parameters
     ----------
@@ -174,11 +173,12 @@ def refine_together(
 
     file = loaded.file
     settings = resolved_toml(file, relative_to=directory)
-    inputs = {str(name): sha256(name) for name in input_files(loaded.file)}
+    inputs = dict(loaded.inputs)
     saved = read_checkpoint(directory, settings, inputs) if resume else None
     if saved is None:
         announce(f"refining {loaded.structures.names[0]} against the references", None)
         values = refined_references(loaded, data, device=device, on_cycle=_telling(loaded, announce))
+        write_checkpoint(directory, Checkpoint(settings, inputs, values))
     else:
         values = saved.references
     announce("choosing what moves", None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
@@ -102,6 +102,8 @@ class LoadedRefinement:
         Has the provider.
     settings : BaseModel or None
         The provider's section.
+    inputs : mapping
+        File to the SHA-256 of its content when it was read.
     """
 
     file: RefinementFile
@@ -109,6 +111,7 @@ class LoadedRefinement:
     experiments: tuple[LoadedExperiment, ...]
     plugins: PluginManager = field(repr=False)
     settings: BaseModel | None
+    inputs: Mapping[str, str]
 
     def build_provider(self) -> SeriesOccupancies:
         """Build the occupancies that the file asks for.

@@ -17,6 +17,7 @@ from torchref_kinetic_plugin.config import (
     validation_problems,
 )
 from torchref_kinetic_plugin.errors import KineticsError
+from torchref_kinetic_plugin.files import sha256
 from torchref_kinetic_plugin.plugins import PluginManager
 from torchref_kinetic_plugin.reflections import (
     Observations,
@@ -28,7 +29,7 @@ from torchref_kinetic_plugin.reflections import (
 from torchref_kinetic_plugin.structures import LoadingOptions, StructureSet, load_altlocs, load_files, load_models
 from torchref_kinetic_plugin.structures.moving import selected_residues
 from torchref_kinetic_plugin.workflow.experiment_structures import structures_in_cell
-from torchref_kinetic_plugin.workflow.loaded import LoadedExperiment, LoadedRefinement
+from torchref_kinetic_plugin.workflow.loaded import LoadedExperiment, LoadedRefinement, input_files
 
 if TYPE_CHECKING:
     pass
@@ -71,6 +72,7 @@ def load_refinement(
     )
     settings = manager.provider(file.refinement.occupancy).read_settings(file.provider_section)
     announce("reading structures")
+    inputs = {str(name): sha256(name) for name in input_files(file)}
     structures = load_structures_of(file.structures, needed="structures" in file.refinement.refine)
     for name, selection in file.structures.moving.items():
         selected_residues(structures[name], selection)
@@ -78,7 +80,7 @@ def load_refinement(
     for experiment in file.experiments:
         announce(f"reading {len(experiment.references) + len(experiment.timepoints)} datasets of {experiment.name}")
         experiments.append(load_experiment(file, experiment, structures))
-    return LoadedRefinement(file, structures, tuple(experiments), manager, settings)
+    return LoadedRefinement(file, structures, tuple(experiments), manager, settings, inputs)
 
 
 def section_problems(manager: PluginManager, name: str, section: Mapping[str, Any]) -> Sequence[Problem]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from typing import Any, final
 
 from torchref_kinetic_plugin.errors import InputError
@@ -36,7 +37,9 @@ class LocalProcesses(Executor):
     """
 
     def __init__(self, count: int) -> None:
-        self._callers = ThreadPoolExecutor(count, thread_name_prefix="worker")
+        # Begun with the first process, it would let signals through to that one.
+        resource_tracker.ensure_running()
+        self._callers = ThreadPoolExecutor(count, thread_name_prefix="worker", initializer=_hear_no_signal)
         self._own = threading.local()
         self._pools: list[ProcessPoolExecutor] = []
         self._calls = 0
@@ -130,9 +133,12 @@ def cores() -> int:
 def _begin() -> None:
     """One thread for this process, which ends with the one that began it."""
     os.environ.update(dict.fromkeys(_THREADS, "1"))
-    # Ctrl-C reaches all processes of a terminal; the first one ends the others.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _hear_no_signal() -> None:
+    """Of a thread and the processes it begins: Ctrl-C and a queue's SIGTERM reach all; the first ends the others."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
 
 
 def _end_with_parent() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from torchref_kinetic_plugin.files import make_directory, remove
 from torchref_kinetic_plugin.output.difference_views import (
     Frame,
     correlation_near,
@@ -22,12 +23,11 @@ from torchref_kinetic_plugin.plotting.map_view import map_view_figure
 from torchref_kinetic_plugin.results import MapView, OccupancyEstimate, RefinementResult
 from torchref_kinetic_plugin.structures import AtomicStructure, ResidueDifference, residue_differences
 from torchref_kinetic_plugin.workflow.map_files import map_data_of
+from torchref_kinetic_plugin.workflow.outputs import VIEWS
 
 if TYPE_CHECKING:
     from torchref_kinetic_plugin.workflow.refining import Refinement
 
-#: Directory of the pictures.
-VIEWS = "views"
 #: Residues shown of each structure, how far apart, and how far they have moved at least; A.
 _MOST, _APART, _MOVED = 2, 7.0, 0.1
 #: Colours of the reference and of the other structure; those of structures in plots would be lost in the density.
@@ -57,7 +57,7 @@ def write_map_views(run: Refinement, result: RefinementResult, directory: Path) 
     """
     views: list[MapView] = []
     for old in (directory / VIEWS).glob("[0-9][0-9]_*.png"):
-        old.unlink()
+        remove(old)
     names = run.loaded.structures.names
     for structure in names:
         best = _most_occupied(run, result, structure)
@@ -68,7 +68,7 @@ def write_map_views(run: Refinement, result: RefinementResult, directory: Path) 
         residues = _moved_most(excited, reference)
         if not residues:
             continue
-        (directory / VIEWS).mkdir(exist_ok=True)
+        make_directory(directory / VIEWS)
         row = [point.name for point in run.loaded.experiments[number].settings.timepoints].index(best.timepoint)
         observed, model = difference_densities(map_data_of(run, number)[row])
         sigma = float(np.std(np.asarray(observed.array)))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torchref_kinetic_plugin.config import resolved_toml
-from torchref_kinetic_plugin.files import write_text
+from torchref_kinetic_plugin.files import remove, write_text
 from torchref_kinetic_plugin.reflections import write_free_set
 from torchref_kinetic_plugin.results import RefinementResult
 from torchref_kinetic_plugin.workflow.loading import Announce
@@ -15,11 +15,15 @@ from torchref_kinetic_plugin.workflow.loading import Announce
 if TYPE_CHECKING:
     from torchref_kinetic_plugin.workflow.refining import Refinement
 
+#: In the output directory.
+FOLDERS = (STRUCTURES, PLOTS, MAPS, VIEWS) = ("structures", "plots", "maps", "views")
+
 
 def write_outputs(run: Refinement, result: RefinementResult, directory: Path, announce: Announce) -> RefinementResult:
     """Write what the file asks for, the result last: who finds a result finds everything.
 
-    Whatever cannot be written, the numbers are: they are saved also where a picture or a file before them fails.
+    An earlier result is removed first, so that none stands beside files of another run. Whatever cannot be written, the
+    numbers are: they are saved also where a picture or a file before them fails.
 
     Parameters
     ----------
@@ -45,11 +49,14 @@ def write_outputs(run: Refinement, result: RefinementResult, directory: Path, an
     from torchref_kinetic_plugin.output.tables import write_tables
 
     announce("writing")
+    remove(directory / "result.json")
     try:
         _write_files(run, result, directory, announce)
         result = _write_report(run, result, directory, announce)
-    finally:
+    except Exception:
         write_tables(directory, result)
+        raise
+    write_tables(directory, result)
     return result
 
 
@@ -62,16 +69,16 @@ def _write_files(run: Refinement, result: RefinementResult, directory: Path, ann
     if run.joint is not None:
         from torchref_kinetic_plugin.workflow.structure_files import write_structures_of
 
-        write_structures_of(run.joint, result, directory / "structures")
+        write_structures_of(run.joint, result, directory / STRUCTURES)
     if file.output.plots:
         from torchref_kinetic_plugin.workflow.pictures import write_plots
 
-        write_plots(run, result, directory / "plots")
+        write_plots(run, result, directory / PLOTS)
     if file.output.maps:
         from torchref_kinetic_plugin.workflow.map_files import write_maps_of
 
         announce("maps")
-        write_maps_of(run, directory / "maps")
+        write_maps_of(run, directory / MAPS)
     if file.output.deposition:
         from torchref_kinetic_plugin.workflow.deposition_file import write_deposition_of
 

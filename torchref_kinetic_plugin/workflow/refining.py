@@ -14,9 +14,10 @@ from torchref_kinetic_plugin.files import lock, make_directory
 from torchref_kinetic_plugin.plugins import PluginManager
 from torchref_kinetic_plugin.results import CycleSummary, DatasetStatistics, RefinementResult
 from torchref_kinetic_plugin.workflow.assembling import assemble, statistics_of
+from torchref_kinetic_plugin.workflow.interruption import noting_what_is_kept
 from torchref_kinetic_plugin.workflow.loaded import LoadedRefinement, first_occupancies, refuse_other_indexing
 from torchref_kinetic_plugin.workflow.loading import load_refinement
-from torchref_kinetic_plugin.workflow.outputs import write_outputs
+from torchref_kinetic_plugin.workflow.outputs import FOLDERS, write_outputs
 from torchref_kinetic_plugin.workflow.sections import write_sections
 from torchref_kinetic_plugin.workflow.validating import validate
 
@@ -144,7 +145,7 @@ def refine(
             "another, e.g. -o refined"
         )
     make_directory(directory, "output directory")
-    with lock(directory):
+    with lock(directory, *FOLDERS), noting_what_is_kept(loaded.file):
         run = prepare(loaded, device=device, on_progress=on_progress)
         loaded.plugins.refinement_started(run)
         before = statistics_of(run.models, run.provider, cycle=0)

@@ -11,6 +11,7 @@ import numpy as np
 
 from torchref_kinetic_plugin.config import SimulatedExperiment, SimulationFile, read_simulation_file
 from torchref_kinetic_plugin.errors import FileError, InputError
+from torchref_kinetic_plugin.files import lock, make_directory
 from torchref_kinetic_plugin.plugins import PluginManager
 from torchref_kinetic_plugin.simulation import (
     BulkSolvent,
@@ -81,10 +82,12 @@ def simulate(
         with _naming(file, each):
             campaign.append(_series(file, each, own, occupancies))
     announce("writing")
-    if not file.experiments:
-        return write_series(campaign[0], directory, kinetics=file.provider_section)
     conditions = {each.name: each.conditions for each in file.experiments}
-    return write_campaign(campaign, directory, kinetics=file.provider_section, conditions=conditions)
+    make_directory(directory)
+    with lock(directory, *conditions):
+        if not conditions:
+            return write_series(campaign[0], directory, kinetics=file.provider_section)
+        return write_campaign(campaign, directory, kinetics=file.provider_section, conditions=conditions)
 
 
 @contextmanager

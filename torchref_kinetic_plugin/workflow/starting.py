@@ -9,7 +9,7 @@ from pathlib import Path
 
 from torchref_kinetic_plugin.config import starting_file, time_in_name
 from torchref_kinetic_plugin.errors import FileError, InputError
-from torchref_kinetic_plugin.files import write_text
+from torchref_kinetic_plugin.files import make_directory, write_text
 
 _MODELS = (".pdb", ".ent", ".cif", ".mmcif")
 _REFLECTIONS = (".mtz", "-sf.cif", "_sf.cif", "-sf.mmcif", ".hkl.cif")
@@ -65,7 +65,7 @@ def start(
     dark = dark or data[:1]
     base = target.parent.resolve()
     timepoints = [(_relative(path, base), time_in_name(path.name)) for path in data if path not in dark]
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_directory(target.parent)
     write_text(
         target,
         starting_file(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from torchref_kinetic_plugin.campaign.orders import Order
 from torchref_kinetic_plugin.campaign.record import Record, read_record, write_record
+from torchref_kinetic_plugin.errors import NotWrittenError
 
 
 def orders(directory: Path, count: int, draw: int = 0) -> list[Order]:
@@ -67,6 +68,13 @@ def breaks(order: Order) -> Record:
     """The second order meets an error that is in no record."""
     if order.address == "address1":
         raise MemoryError("no more")
+    return done(order)
+
+
+def meets_a_full_disk(order: Order) -> Record:
+    """At the second order."""
+    if order.address == "address1":
+        raise NotWrittenError("cannot write 'rates.csv': No space left on device")
     return done(order)
 
 

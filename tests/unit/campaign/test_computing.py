@@ -62,6 +62,17 @@ def test_an_error_of_the_executor_s_own_is_recorded_and_stops_nothing(tmp_path):
     assert record(wanted[1]).error == "MemoryError: no more"
 
 
+def test_a_full_disk_ends_it_without_a_record(tmp_path):
+    wanted = orders(tmp_path, 3)
+    with (
+        ThreadPoolExecutor(1) as executor,
+        pytest.raises(InputError, match="No space left on device; what is finished"),
+    ):
+        computed(executor, wanted, small_orders.meets_a_full_disk)
+    assert record(wanted[0]).done
+    assert record(wanted[1]) is None
+
+
 def test_orders_that_follow_are_computed_after_what_they_need(tmp_path):
     wanted = orders(tmp_path, 2)
     later = dict(zip((order.address for order in wanted), orders(tmp_path, 2, draw=1), strict=True))

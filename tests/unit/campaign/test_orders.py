@@ -13,7 +13,7 @@ from tests.unit.campaign.small_orders import orders, record
 from torchref_kinetic_plugin.campaign import orders as module
 from torchref_kinetic_plugin.campaign.orders import compute
 from torchref_kinetic_plugin.campaign.record import DrawnValue, Record, read_record, record_path, write_record
-from torchref_kinetic_plugin.errors import FileError, InputError, LockedError
+from torchref_kinetic_plugin.errors import FileError, InputError, LockedError, NotWrittenError
 from torchref_kinetic_plugin.files import lock, sha256
 
 
@@ -67,6 +67,36 @@ def test_what_goes_wrong_is_recorded(order, refinements, error, text, traced):
     assert ("Traceback" in found.trace) is traced
     assert compute(order) == found
     assert len(refinements) == 1
+
+
+def test_a_full_disk_is_no_fault_of_the_run(order, refinements):
+    """Nothing is recorded, so that the same command computes the run when there is room."""
+
+    def full():
+        raise NotWrittenError("cannot write 'a': No space left on device")
+
+    refinements.do = full
+    with pytest.raises(NotWrittenError):
+        compute(order)
+    assert record(order) is None
+    refinements.do = lambda: None
+    assert compute(order).done
+
+
+def test_a_full_disk_costs_no_checkpoint(order, monkeypatch):
+    monkeypatch.undo()
+    checkpoint = Path(order.directory) / "refined" / "checkpoint.pt"
+    checkpoint.parent.mkdir()
+    checkpoint.write_text("cycles")
+
+    def full(*_, resume=False, **__):
+        assert resume
+        raise NotWrittenError("cannot write 'a': No space left on device")
+
+    monkeypatch.setattr("torchref_kinetic_plugin.workflow.refining.refine", full)
+    with pytest.raises(NotWrittenError):
+        compute(order)
+    assert checkpoint.read_text() == "cycles"
 
 
 def test_data_that_change_meanwhile_are_told(order, refinements, tmp_path):

@@ -61,7 +61,7 @@ def made(folder: Path) -> Path:
 
 
 def test_each_experiment_has_its_own_directory_structures_and_datasets(made):
-    assert sorted(path.relative_to(made).as_posix() for path in made.rglob("*.*")) == [
+    assert sorted(path.relative_to(made).as_posix() for path in made.rglob("[!.]*.*")) == [
         "cold/dark.mtz",
         "cold/t01.mtz",
         "cold/t02.mtz",
@@ -145,7 +145,13 @@ def test_static_crystallography_follows_van_t_hoff(folder):
         f'reaction_enthalpies = {{"A<->B" = {enthalpy}}}\n'
     )
     truth = simulate(written(folder, text), folder / "made")
-    assert sorted(path.name for path in (folder / "made").iterdir()) == ["100K", "200K", "260K", "300K", "truth.json"]
+    assert sorted(path.name for path in (folder / "made").glob("[!.]*")) == [
+        "100K",
+        "200K",
+        "260K",
+        "300K",
+        "truth.json",
+    ]
     for kelvin, experiment in zip(temperatures, truth.experiments, strict=True):
         k = constant * math.exp(-enthalpy / R * (1.0 / kelvin - 1.0 / 300.0))
         (dataset,) = experiment.datasets
@@ -164,7 +170,7 @@ def test_a_file_without_blocks_makes_one_series(folder):
     )
     truth = simulate(written(folder, text), folder / "made")
     assert isinstance(truth, Truth)
-    assert sorted(path.name for path in (folder / "made").iterdir()) == ["t01.mtz", "truth.json"]
+    assert sorted(path.name for path in (folder / "made").glob("[!.]*")) == ["t01.mtz", "truth.json"]
     assert '"experiment"' not in (folder / "made" / "truth.json").read_text()
     with pytest.raises(FileError, match="holds a simulated series already"):
         simulate(folder / "simulation.toml", folder / "made")
