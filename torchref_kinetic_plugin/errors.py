@@ -71,6 +71,10 @@ class ScalingError(InputError):
     """Scales that the data do not determine, or that do not describe them."""
 
 
+class DriftError(InputError):
+    """A structure that the refinement has taken apart."""
+
+
 class StateError(InputError):
     """A saved state that cannot be loaded: another version, another model, or incomplete."""
 

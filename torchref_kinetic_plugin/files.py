@@ -79,6 +79,34 @@ def make_directory(path: str | os.PathLike[str], what: str = "directory") -> Non
         raise NotWrittenError(f"cannot make the {what} {str(path)!r}: {error.strerror}") from error
 
 
+def make_inner_directory(path: str | os.PathLike[str]) -> None:
+    """Make a directory within an output directory, unless it is there; what is written into it stays inside.
+
+    Raises
+    ------
+    FileError
+        When it cannot be made, or is a link that leads elsewhere.
+    """
+    refuse_link_out(path)
+    make_directory(path)
+
+
+def refuse_link_out(path: str | os.PathLike[str]) -> None:
+    """See that a directory is no link that leads out of the one it stands in.
+
+    Raises
+    ------
+    FileError
+        When it is.
+    """
+    inner = Path(path)
+    if inner.is_symlink() and not inner.resolve().is_relative_to(inner.parent.resolve()):
+        raise FileError(
+            f"{str(inner)!r} is a link that leads out of its directory, to {str(inner.resolve())!r}; nothing is "
+            "written there: remove the link"
+        )
+
+
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write a UTF-8 text file atomically."""
     with atomic_path(path) as temporary:
@@ -132,7 +160,8 @@ def lock(directory: str | os.PathLike[str], *folders: str) -> Iterator[None]:
     """
     place = Path(directory)
     try:
-        file = (place / ".lock").open("a+b", buffering=0)
+        # A link by this name is none of ours: what it leads to stays as it is.
+        file = os.fdopen(os.open(place / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666), "r+b", buffering=0)
     except OSError as error:
         raise NotWrittenError(f"cannot lock {str(directory)!r}: {error.strerror}") from error
     with file:

@@ -47,6 +47,22 @@ def test_lock_refuses_a_second_run_and_ends_with_the_first(tmp_path):
     assert run.stdout == "held\n"
 
 
+def test_inner_directories_stay_inside(tmp_path):
+    output, elsewhere = tmp_path / "output", tmp_path / "elsewhere"
+    for directory in (output, elsewhere, output / "kept"):
+        directory.mkdir()
+    (output / "inside").symlink_to("kept")
+    (output / "outside").symlink_to("../elsewhere")
+    (output / "nowhere").symlink_to("../not_made_yet")
+    for name in ("new", "kept", "inside"):
+        files.make_inner_directory(output / name)
+        assert (output / name).is_dir()
+    for name in ("outside", "nowhere"):
+        with pytest.raises(FileError, match="is a link that leads out of its directory, to"):
+            files.make_inner_directory(output / name)
+    assert not (tmp_path / "not_made_yet").exists()
+
+
 def test_sha256_is_that_of_the_content(tmp_path):
     path = tmp_path / "a"
     path.write_bytes(b"x" * 3_000_000)

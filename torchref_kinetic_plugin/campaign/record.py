@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import final
 
 from torchref_kinetic_plugin.errors import FileError
-from torchref_kinetic_plugin.files import make_directory, write_text
+from torchref_kinetic_plugin.files import make_inner_directory, write_text
 from torchref_kinetic_plugin.results import plain_json, read_versioned
 
 #: Version of the form of a record; raised when a key changes its meaning.
@@ -85,7 +85,7 @@ def write_record(directory: Path, record: Record) -> None:
     """
     path = record_path(directory, record.draw)
     if record.draw:
-        make_directory(path.parent)
+        make_inner_directory(path.parent)
     content = plain_json({"schema": SCHEMA, **dataclasses.asdict(record)})
     write_text(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 

@@ -20,7 +20,14 @@ from torchref_kinetic_plugin.campaign.record import DRAWS, Record, read_record, 
 from torchref_kinetic_plugin.campaign.summarizing import summarize
 from torchref_kinetic_plugin.config import resolved_toml
 from torchref_kinetic_plugin.errors import InputError
-from torchref_kinetic_plugin.files import lock, make_directory, remove_unfinished, write_text
+from torchref_kinetic_plugin.files import (
+    lock,
+    make_directory,
+    make_inner_directory,
+    refuse_link_out,
+    remove_unfinished,
+    write_text,
+)
 from torchref_kinetic_plugin.output.campaign_files import write_campaign
 from torchref_kinetic_plugin.results import CampaignResult
 from torchref_kinetic_plugin.workflow.local_processes import local_processes
@@ -106,7 +113,7 @@ def run_campaign(
         raise InputError("one of executor, scheduler and workers is wanted")
     plan = plan_campaign(path, output=output, builtin_only=builtin_only)
     make_directory(plan.directory)
-    make_directory(plan.directory / RUNS)
+    make_inner_directory(plan.directory / RUNS)
     with lock(plan.directory):
         begun = time.perf_counter()
         campaign = _Campaign(plan, on_progress)
@@ -211,7 +218,8 @@ class _Campaign:
     def _prepare(self, run: PlannedRun) -> None:
         """The run's directory with its refinement file, as anybody could refine it."""
         directory = self.directory_of(run)
-        make_directory(directory)
+        make_inner_directory(directory)
+        refuse_link_out(directory / OUTPUT)
         own = run.request.output.model_copy(update={"directory": directory / OUTPUT})
         request = run.request.model_copy(update={"output": own, "schemes": []})
         write_text(directory / REQUEST, resolved_toml(request, relative_to=directory))

@@ -106,7 +106,7 @@ def build_parser() -> argparse.ArgumentParser:
     for name in ("refine", "check", "compare", *analyses):
         made[name].add_argument("--d-min", type=float, metavar="A", help="high-resolution limit in place of the file's")
     made["campaign"].add_argument("file", help="campaign file, TOML; see docs/campaigns.md")
-    for name in ("refine", "check", "compare", "campaign", "plugins", *analyses):
+    for name in ("refine", "check", "compare", "campaign", "simulate", "plugins", *analyses):
         made[name].add_argument("--no-plugins", action="store_true", help="built-in plugins only")
     for name in ("refine", "check", "compare", "campaign", "init", "simulate", "report", *analyses):
         made[name].add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")

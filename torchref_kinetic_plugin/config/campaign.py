@@ -12,7 +12,14 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator, m
 from torchref_kinetic_plugin.config.loading import read_table
 from torchref_kinetic_plugin.config.problems import ConfigError, Problem, validation_problems
 from torchref_kinetic_plugin.config.section import Section, repeated
-from torchref_kinetic_plugin.config.values import Directory, ExistingFile, Name, Positive, Whole
+from torchref_kinetic_plugin.config.values import (
+    Directory,
+    ExistingFile,
+    Name,
+    Positive,
+    Title,
+    Whole,
+)
 from torchref_kinetic_plugin.errors import InputError, closest_match
 
 #: Keys that have an axis of their own.
@@ -90,7 +97,7 @@ class CampaignFile(Section):
         The file itself.
     """
 
-    title: str = Field(default="", description="For the summary.")
+    title: Title = Field(default="", description="For the summary.")
     refinement: ExistingFile = Field(description="The refinement file that all runs are made of.")
     directory: Directory = Field(default=Path("campaign"), description="Where everything is written.")
     schemes: Schemes = Field(

@@ -9,20 +9,23 @@ from typing import Annotated, Any, Literal, Self, final
 from pydantic import AfterValidator, BeforeValidator, Field, Strict, field_validator, model_validator
 
 from torchref_kinetic_plugin.config.condition import ExperimentCondition, distinctly_named, first_time_unit
+from torchref_kinetic_plugin.config.output_names import repeated_outputs
+from torchref_kinetic_plugin.config.plain_sections import OutputSection, ValidationSection, WeightsSection
 from torchref_kinetic_plugin.config.section import Section, repeated
 from torchref_kinetic_plugin.config.values import (
     Altloc,
     Columns,
     Delay,
-    Directory,
     ExistingFile,
     Flag,
     Name,
     Positive,
+    Title,
     Whole,
     each_once,
     file_of,
     name_of_delay,
+    safe_name,
 )
 from torchref_kinetic_plugin.errors import InputError, UnknownNameError
 from torchref_kinetic_plugin.scheme import parse_flow_chart, parse_time
@@ -172,7 +175,7 @@ class Experiment(ExperimentCondition):
             if point.name:
                 found.append(point)
                 continue
-            base = name_of_delay(point.time)
+            base = safe_name(name_of_delay(point.time))
             name, number = base, 2
             while name in taken:
                 name, number = f"{base}_{number}", number + 1
@@ -217,40 +220,6 @@ class Experiment(ExperimentCondition):
 
 
 @final
-class WeightsSection(Section):
-    """Section ``[weights]``: factors of the terms that concern coordinates."""
-
-    data: Positive = Field(default=1.0, description="Of the data.")
-    geometry: Positive = Field(default=1.0, description="Of the geometry.")
-    adp: Positive = Field(default=1.0, description="Of displacement parameters.")
-    similarity: Positive = Field(default=1.0, description="Of the similarity of structures.")
-    siblings: Positive = Field(default=1.0, description="Of the similarity of one structure in several crystal forms.")
-    occupancy: Positive = Field(default=1.0, description="Of the provider's regularization.")
-
-
-@final
-class OutputSection(Section):
-    """Section ``[output]``."""
-
-    directory: Directory = Field(default=Path("refined"), description="Where everything is written.")
-    maps: Flag = Field(default=True, description="Whether map coefficients are written.")
-    plots: Flag = Field(default=True, description="Whether plots are drawn.")
-    report: Flag = Field(default=True, description="Whether a report is written, as one HTML file.")
-    deposition: Flag = Field(default=True, description="Whether the deposition file is written.")
-
-
-@final
-class ValidationSection(Section):
-    """Section ``[validation]``: what is done after the fit, in seconds, to say what it is worth."""
-
-    leave_out: Flag = Field(default=True, description="Whether each timepoint is predicted by all others.")
-    free_occupancies: Flag = Field(
-        default=True, description="Whether occupancies are found without the scheme too, and the scheme tested by them."
-    )
-    null_test: Flag = Field(default=True, description="Whether references are given as timepoints.")
-
-
-@final
 class RefinementFile(Section):
     """A whole refinement file.
 
@@ -262,7 +231,7 @@ class RefinementFile(Section):
         The file itself.
     """
 
-    title: str = Field(default="", description="For plots and the report.")
+    title: Title = Field(default="", description="For plots and the report.")
     schemes: list[str] = Field(
         default=[],
         description="Flow charts to compare with that of [kinetics]; for `compare`, without effect elsewhere.",
@@ -298,4 +267,11 @@ class RefinementFile(Section):
                 if state.name not in names:
                     where = f"experiment[{number}].states[{place}].name"
                     raise InputError(f"{where}: {UnknownNameError('structure', state.name, names)}")
+        return self
+
+    @model_validator(mode="after")
+    def _distinct_outputs(self) -> Self:
+        timepoints = {each.name: [point.name for point in each.timepoints] for each in self.experiments}
+        if twice := repeated_outputs(self.structures.names, timepoints):
+            raise InputError(f"two files of the output would be called {', '.join(twice)}; give other names")
         return self

@@ -11,7 +11,13 @@ from pydantic import Field, Strict, field_validator, model_validator
 from torchref_kinetic_plugin.config.condition import ExperimentCondition, distinctly_named, first_time_unit
 from torchref_kinetic_plugin.config.schema import DEFAULT_PROVIDER, State, StructuresSection
 from torchref_kinetic_plugin.config.section import Section, repeated
-from torchref_kinetic_plugin.config.values import Delay, ExistingFile, Positive, Whole
+from torchref_kinetic_plugin.config.values import (
+    Delay,
+    ExistingFile,
+    Positive,
+    Title,
+    Whole,
+)
 from torchref_kinetic_plugin.errors import InputError, UnknownNameError
 from torchref_kinetic_plugin.scheme import parse_time
 
@@ -139,7 +145,7 @@ class ScalingSection(Section):
 class SimulationFile(Section):
     """A whole simulation file."""
 
-    title: str = Field(default="", description="For the truth.")
+    title: Title = Field(default="", description="For the truth.")
     simulation: SimulationSection = Field(description="What is made.")
     structures: StructuresSection = Field(description="The true structures.")
     experiments: tuple[SimulatedExperiment, ...] = Field(

@@ -20,7 +20,8 @@ ROLES = ("F", "SIGF", "I", "SIGI", "free")
 
 #: The longest delay that is one, s; beyond, a delay times a rate is no number any more.
 _LONGEST = 1e15
-_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+#: Three of these make the name of a file.
+_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,59}")
 
 
 def _expanded(value: str) -> Path:
@@ -59,12 +60,20 @@ def _directory(value: object) -> object:
     return _expanded(value) if isinstance(value, str) else value
 
 
-def _safe(value: str) -> str:
+def safe_name(value: str) -> str:
+    """Refuse a name that is no part of a file name everywhere."""
     if not _SAFE_NAME.fullmatch(value):
         raise InputError(
             f"{value!r} becomes part of file names: letters, digits, '.', '_', '+' and '-' are allowed, a letter or "
-            "digit first"
+            "digit first, 60 at most"
         )
+    return value
+
+
+def _one_line(value: str) -> str:
+    if not value.isprintable():
+        unseen = next(letter for letter in value if not letter.isprintable())
+        raise InputError(f"{value!r}: a title is one line of letters that can be seen; {unseen!r} is none")
     return value
 
 
@@ -119,7 +128,8 @@ def _known_roles(value: dict[str, str]) -> dict[str, str]:
 
 ExistingFile = Annotated[Path, BeforeValidator(_existing)]
 Directory = Annotated[Path, BeforeValidator(_directory)]
-Name = Annotated[str, AfterValidator(_safe)]
+Name = Annotated[str, AfterValidator(safe_name)]
+Title = Annotated[str, AfterValidator(_one_line)]
 Altloc = Annotated[str, AfterValidator(_letter)]
 Concentration = Annotated[str, BeforeValidator(_concentration)]
 PulseEnergy = Annotated[str, BeforeValidator(_energy)]

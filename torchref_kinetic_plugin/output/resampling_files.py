@@ -9,7 +9,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from torchref_kinetic_plugin.files import write_text
+from torchref_kinetic_plugin.files import make_inner_directory, write_text
 from torchref_kinetic_plugin.output.panels import labels_of
 from torchref_kinetic_plugin.output.profile_figure import profile_figure
 from torchref_kinetic_plugin.output.resampling_figures import bootstrap_figure, waterfall_figure
@@ -68,7 +68,7 @@ def write_starts(directory: Path, report: StartReport) -> None:
 
 def _write(directory: Path, name: str, content: dict[str, Any], table: str, plot: str, figure: Figure) -> None:
     plots = directory / "plots"
-    plots.mkdir(exist_ok=True)
+    make_inner_directory(plots)
     for suffix in (".png", ".svg"):
         save(figure, plots / f"{plot}{suffix}")
     write_text(directory / f"{name}.csv", table)

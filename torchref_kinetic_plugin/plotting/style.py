@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -112,6 +113,10 @@ def add_side_panel(figure: Figure, axes: Axes, lines: Sequence[str]) -> None:
 
 
 def save(figure: Figure, path: str | os.PathLike[str]) -> None:
-    """Write a figure, whole or not at all, in the format that the path's suffix names (PNG without one)."""
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=_DPI, format=temporary.suffix.lstrip(".") or "png")
+    """Write a figure, whole or not at all, in the format that the path's suffix names (PNG without one).
+
+    The same figure gives the same bytes: names within an SVG are not drawn at random, and it has no date.
+    """
+    with atomic_path(path) as temporary, matplotlib.rc_context({"svg.hashsalt": "torchref-kinetic-plugin"}):
+        kind = temporary.suffix.lstrip(".") or "png"
+        figure.savefig(temporary, dpi=_DPI, format=kind, metadata={"Date": None} if kind == "svg" else None)

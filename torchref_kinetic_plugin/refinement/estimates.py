@@ -29,6 +29,9 @@ FRACTION_KINDS = frozenset({"efficiency", "activation"})
 #: Standard error of an enthalpy, kJ/mol, above which it is as good as unknown: a factor of 2 in k over 20 K.
 UNKNOWN_ENTHALPY = 20.0
 
+#: Occupancy that is as good as none.
+_NONE = 1e-3
+
 Key = tuple[str, str, str]
 
 
@@ -205,6 +208,20 @@ def occupancy_estimates(
                         value + half if known else None,
                     )
                 )
+    return found
+
+
+def unsupported_structures(estimates: Sequence[OccupancyEstimate], structures: Sequence[str]) -> list[str]:
+    """Sentences on those of the structures that no timepoint holds with any certainty."""
+    found = []
+    for name in structures:
+        own = [each for each in estimates if each.structure == name]
+        if all(each.occupancy < _NONE or (each.lower is not None and each.lower <= 0.0) for each in own):
+            most = max((each.occupancy for each in own), default=0.0)
+            found.append(
+                f"the data do not support structure {name!r}: its occupancy, {most:.3f} at most, is at no timepoint "
+                "above zero by two standard errors; its atoms, and rates and yields that lead to it, mean nothing"
+            )
     return found
 
 

@@ -159,7 +159,7 @@ class _JointFit:
         free = self.variables.rows.free
         before = self.variables.values.xyz[free].clone()
         step = joint_step(self.objective, iterations=_STEPS, seed=self.seed + number)
-        if not np.isfinite(step.after.total):
+        if not step.after.finite:
             raise ScalingError("the objective of structures and kinetics is not finite; look for outliers in the data")
         shift = float((self.variables.values.xyz[free] - before).square().sum(1).mean().sqrt()) if len(free) else 0.0
         self.refresh()
@@ -175,6 +175,7 @@ class _JointFit:
             shift,
             step.n_evaluations,
             self._parameters(),
+            step.n_undone,
         )
         _log.info("cycle %d: %s", number, done)
         state = self.state()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol, final
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -85,6 +87,11 @@ class Terms:
     def total(self) -> float:
         """Their sum."""
         return sum(self.by_name.values())
+
+    @property
+    def finite(self) -> bool:
+        """Whether value and gradient are numbers."""
+        return math.isfinite(self.total) and bool(np.isfinite(self.gradient).all())
 
 
 @final

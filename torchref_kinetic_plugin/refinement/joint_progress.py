@@ -31,6 +31,8 @@ class Cycle:
         Of the objective.
     parameters : dict
         Values of the provider's parameters, by experiment, kind and name.
+    n_undone : int
+        Trials of the joint step that led where the objective is no number; each was undone and shortened.
     """
 
     number: int
@@ -42,6 +44,7 @@ class Cycle:
     shift: float
     n_evaluations: int
     parameters: Mapping[str, float]
+    n_undone: int = 0
 
 
 @final

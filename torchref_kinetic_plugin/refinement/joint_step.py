@@ -37,11 +37,14 @@ class StepResult:
         The objective.
     n_evaluations : int
         Of the objective.
+    n_undone : int
+        Trials among them that led where the objective is no number; each was undone and shortened.
     """
 
     before: Terms
     after: Terms
     n_evaluations: int
+    n_undone: int
 
 
 def joint_step(objective: JointObjective, *, iterations: int, seed: int) -> StepResult:
@@ -74,21 +77,23 @@ def joint_step(objective: JointObjective, *, iterations: int, seed: int) -> Step
         return x
 
     best: tuple[float, Floats, Terms] = (before.total, start, before)
-    count = 0
+    count = undone = 0
 
     def evaluate(y: Floats) -> tuple[float, Floats]:
-        nonlocal best, count
+        nonlocal best, count, undone
         count += 1
         x = at(y)
         terms = objective(x)
-        if not np.isfinite(terms.total):
-            # The line search shortens what leads nowhere.
-            return 1e300, np.zeros_like(y)
+        if not terms.finite:
+            undone += 1
+            # As far above the best point as the slope there promised to go below it: the line search then comes back to
+            # a quarter of the way. Of an enormous value it would learn nothing, and give up where it began.
+            promised = abs(float(best[2].gradient @ (x - best[1])))
+            return best[0] + max(promised, _SMALL_GAIN), np.zeros_like(y)
         if terms.total < best[0]:
             best = (terms.total, x, terms)
         return terms.total, np.concatenate([terms.gradient[atoms] * scale, transform.T @ terms.gradient[others]])
 
-    small = _SMALL_GAIN / max(abs(before.total), 1.0)
     minimize(
         evaluate,
         np.zeros(variables.size),
@@ -97,12 +102,12 @@ def joint_step(objective: JointObjective, *, iterations: int, seed: int) -> Step
         options={
             "maxiter": iterations,
             "maxcor": _MEMORY,
-            "ftol": small,
+            "ftol": _SMALL_GAIN / max(abs(before.total), 1.0),
             "gtol": 1e-3,
         },
     )
     variables.set(best[1])
-    return StepResult(before, best[2], count)
+    return StepResult(before, best[2], count, undone)
 
 
 def _atom_scales(objective: JointObjective, start: Floats, gradient: Floats, seed: int) -> Floats:

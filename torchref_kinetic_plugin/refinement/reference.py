@@ -17,6 +17,7 @@ from torchref_kinetic_plugin.bridge import fit_absolute_scale
 from torchref_kinetic_plugin.bridge.row_restraints import RowRestraints
 from torchref_kinetic_plugin.bridge.shared_atoms import AtomValues, SharedAtomBank
 from torchref_kinetic_plugin.refinement.atom_terms import AtomRestraints
+from torchref_kinetic_plugin.refinement.drift import BondWatch
 from torchref_kinetic_plugin.refinement.experiment import ExperimentData
 from torchref_kinetic_plugin.refinement.form_restraints import FormRestraints
 from torchref_kinetic_plugin.refinement.joint_fit import refine_jointly, validation_set
@@ -93,6 +94,7 @@ def refine_reference(
     moving: NDArray[np.bool_],
     riding: tuple[NDArray[np.int64], NDArray[np.int64]],
     *,
+    name: str,
     cycles: int,
     seed: int = 1,
     restraint_files: Sequence[Path] = (),
@@ -115,6 +117,8 @@ def refine_reference(
         (n_atoms,) bool, without hydrogens that ride.
     riding : pair of ndarray
         (r,) hydrogens that ride, and the atoms they ride on.
+    name : str
+        Of the structure.
     cycles : int
         Largest number of macro-cycles.
     seed : int
@@ -132,6 +136,8 @@ def refine_reference(
     ------
     ScalingError
         When the data cannot be scaled to the model.
+    DriftError
+        When the structure that the data prefer has come apart.
     """
     every = moving.copy()
     every[riding[0]] = True
@@ -163,8 +169,10 @@ def refine_reference(
         provider,
         [part.model for part in parts],
     )
+    geometry = RowRestraints(bank)
+    watch = BondWatch(geometry, {name: np.arange(len(moving))}, bank.start)
     restraints = AtomRestraints(
-        RowRestraints(bank),
+        geometry,
         np.flatnonzero(moving),
         bank.start,
         np.zeros(len(moving), dtype=np.bool_),
@@ -188,6 +196,7 @@ def refine_reference(
         on_cycle=on_cycle,
         after_refresh=rescale,
     )
+    watch.refuse_drift(variables.values, "refined against the references")
     return ReferenceFit(variables.values, fit)
 
 

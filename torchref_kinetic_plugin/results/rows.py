@@ -126,13 +126,17 @@ class DatasetStatistics:
 @final
 @dataclass(frozen=True)
 class FitStep:
-    """One step of the fit: minus the log-likelihood of the work reflections plus the regularization, and its parts."""
+    """One step of the fit: minus the log-likelihood of the work reflections plus the regularization, and its parts.
+
+    ``halvings`` says how often the step made things worse and was undone and halved.
+    """
 
     number: int
     objective: float
     log_likelihood_work: float
     log_likelihood_free: float
     regularization: float
+    halvings: int = 0
 
 
 @final
@@ -154,6 +158,8 @@ class CycleSummary:
         R.m.s. shift of the atoms that move, A.
     parameters : mapping
         Rate constants, yields and what else the provider has, by experiment, kind and name, after the cycle.
+    n_undone : int
+        Trials of the joint step that led where the objective is no number; each was undone and shortened.
     """
 
     number: int
@@ -164,6 +170,7 @@ class CycleSummary:
     log_likelihood_free: float
     shift: float
     parameters: Mapping[str, float]
+    n_undone: int = 0
 
 
 @final

@@ -57,6 +57,7 @@ def assemble(
         ProviderParameters,
         occupancy_estimates,
         undetermined_enthalpies,
+        unsupported_structures,
     )
     from torchref_kinetic_plugin.workflow.joint import summary_of
 
@@ -72,6 +73,10 @@ def assemble(
         correlated = correlations(run.models, run.provider, uncertainty, scatter=scatter, seed=file.refinement.seed)
     remarks += [] if correlated is None else correlation_remarks(correlated)
     names = [[point.name for point in e.settings.timepoints] for e in run.loaded.experiments]
+    structures = run.loaded.structures.names
+    occupancies = occupancy_estimates(run.models, names, structures, run.provider, uncertainty)
+    # References hold the first structure where they do not move.
+    remarks += unsupported_structures(occupancies, structures[any(model.data.n_fixed for model in run.models) :])
     n_atoms = 0 if joint is None else joint.setup.variables.atoms.stop
     return RefinementResult(
         title=file.title,
@@ -83,11 +88,11 @@ def assemble(
         n_observations_free=sum(int(m.present()[:, m.free].sum()) for m in run.models),
         n_parameters=len(uncertainty.covariance) + sum(_n_nuisances(model) for model in run.models) + n_atoms,
         parameters=tuple(parameters),
-        occupancies=tuple(
-            occupancy_estimates(run.models, names, run.loaded.structures.names, run.provider, uncertainty)
-        ),
+        occupancies=tuple(occupancies),
         statistics=tuple(statistics),
-        steps=tuple(FitStep(i.number, i.objective, i.work, i.free, i.regularization) for i in fit.iterations),
+        steps=tuple(
+            FitStep(i.number, i.objective, i.work, i.free, i.regularization, i.halvings) for i in fit.iterations
+        ),
         remarks=tuple(remarks),
         seed=file.refinement.seed,
         versions=versions(),

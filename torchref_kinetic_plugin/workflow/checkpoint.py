@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import pickle
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
@@ -22,6 +23,17 @@ if TYPE_CHECKING:
 #: Name of the file in the output directory.
 CHECKPOINT = "checkpoint.pt"
 _SCHEMA = 5
+#: What a file raises that has not the form of a checkpoint.
+_UNREADABLE = (
+    pickle.UnpicklingError,
+    AttributeError,
+    EOFError,
+    IndexError,
+    KeyError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 
 
 @final
@@ -80,28 +92,43 @@ def read_checkpoint(directory: Path, settings: str, inputs: dict[str, str]) -> C
     InputError
         When there is none, it cannot be read, or something has changed since.
     """
-    from torchref_kinetic_plugin.bridge.shared_atoms import AtomValues
-
     path = directory / CHECKPOINT
     if not path.is_file():
         raise InputError(f"nothing to resume: {str(path)!r} does not exist; run without --resume")
     try:
-        content = torch.load(path, weights_only=True)
+        # Plain values and tensors: whatever else a file holds is not unpacked, let alone called.
+        with warnings.catch_warnings():
+            # Of what other pickles hold; they are refused.
+            warnings.simplefilter("ignore")
+            content = torch.load(path, weights_only=True)
         schema = content["schema"]
-    except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{str(path)!r} is not a checkpoint that can be read; run without --resume") from error
-    if schema != _SCHEMA:
+        found = _parsed(content) if schema == _SCHEMA else None
+    except _UNREADABLE as error:
+        raise InputError(
+            f"{str(path)!r} is not a checkpoint that can be read: it is damaged, or holds more than numbers and text, "
+            "of which nothing was run; run without --resume"
+        ) from error
+    if found is None:
         raise InputError(f"{str(path)!r} was written by another version; run without --resume")
-    changed = [name for name, digest in inputs.items() if content["inputs"].get(name) != digest]
-    if changed or len(inputs) != len(content["inputs"]):
+    changed = [name for name, digest in inputs.items() if found.inputs.get(name) != digest]
+    if changed or len(inputs) != len(found.inputs):
         names = ", ".join(Path(name).name for name in changed) or "the list of files"
         raise InputError(f"cannot resume: {names} changed since the checkpoint was written; run without --resume")
-    if content["settings"] != settings:
+    if found.settings != settings:
         raise InputError("cannot resume: the refinement file changed since the checkpoint; run without --resume")
-    progress = None if content["progress"] is None else _unpacked_progress(content["progress"])
-    statistics = tuple(DatasetStatistics(**row) for row in content["statistics"])
-    references = tuple(AtomValues(*each) for each in content["references"])
-    return Checkpoint(settings, inputs, references, progress, statistics)
+    return found
+
+
+def _parsed(content: dict[str, Any]) -> Checkpoint:
+    from torchref_kinetic_plugin.bridge.shared_atoms import AtomValues
+
+    return Checkpoint(
+        content["settings"],
+        dict(content["inputs"]),
+        tuple(AtomValues(*each) for each in content["references"]),
+        None if content["progress"] is None else _parsed_progress(content["progress"]),
+        tuple(DatasetStatistics(**row) for row in content["statistics"]),
+    )
 
 
 def _packed_progress(progress: JointProgress) -> dict[str, Any]:
@@ -116,7 +143,7 @@ def _packed_progress(progress: JointProgress) -> dict[str, Any]:
     }
 
 
-def _unpacked_progress(content: dict[str, Any]) -> JointProgress:
+def _parsed_progress(content: dict[str, Any]) -> JointProgress:
     from torchref_kinetic_plugin.refinement.joint_progress import Cycle, JointProgress
 
     state = _unpacked(content["state"])

@@ -15,6 +15,7 @@ from torchref_kinetic_plugin.structures import AtomicStructure
 from torchref_kinetic_plugin.structures.atoms import Indices
 from torchref_kinetic_plugin.structures.matching import displacement, same_atoms
 from torchref_kinetic_plugin.structures.moving import MovingResidues
+from torchref_kinetic_plugin.structures.report import counted
 from torchref_kinetic_plugin.workflow.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from torchref_kinetic_plugin.workflow.form_remarks import form_remarks, width_remarks
 from torchref_kinetic_plugin.workflow.joint_forms import forms_of
@@ -24,6 +25,7 @@ from torchref_kinetic_plugin.workflow.loaded import LoadedRefinement
 if TYPE_CHECKING:
     from torchref_kinetic_plugin.plugins.series import SeriesOccupancies
     from torchref_kinetic_plugin.refinement.experiment import ExperimentData
+    from torchref_kinetic_plugin.refinement.form_restraints import FormRestraints
     from torchref_kinetic_plugin.refinement.joint_progress import Cycle, JointFit, JointProgress
     from torchref_kinetic_plugin.refinement.joint_uncertainty import AtomFreedom
 
@@ -73,6 +75,12 @@ class JointOutcome:
                 f"not converged: the last of {len(progress.cycles)} cycles still gained "
                 f"{progress.cycles[-1].gain:.1f} in the objective; more cycles would move structures further"
             )
+        found += [
+            f"cycle {cycle.number}: {counted(cycle.n_undone, 'trial step')} led where the objective is no number, and "
+            "back again from there on a shorter way"
+            for cycle in progress.cycles
+            if cycle.n_undone
+        ]
         found += width_remarks(self.setup, progress.widths)
         if self.freedom.kept < _LITTLE_LEFT:
             found.append(
@@ -167,6 +175,8 @@ def refine_together(
     ------
     InputError
         When a checkpoint is asked for that is not there or does not fit.
+    DriftError
+        When a structure comes apart; the checkpoint is that of the cycle before.
     """
     from torchref_kinetic_plugin.refinement.joint_fit import refine_jointly
     from torchref_kinetic_plugin.refinement.joint_uncertainty import atom_freedom
@@ -186,8 +196,11 @@ def refine_together(
     restraints = restraints_of(loaded, setup)
     statistics = list(saved.statistics) if saved is not None else []
 
+    refuse_drift = _watching(setup, restraints)
+
     def after(progress: JointProgress) -> None:
         cycle = progress.cycles[-1]
+        refuse_drift(f"after cycle {cycle.number}")
         statistics.extend(statistics_of(setup, cycle.number))
         write_checkpoint(directory, Checkpoint(settings, inputs, values, progress, tuple(statistics)))
         announce(f"cycle {cycle.number} of at most {file.refinement.cycles}", _loss(cycle))
@@ -205,6 +218,7 @@ def refine_together(
         resume=None if saved is None else saved.progress,
         on_cycle=after,
     )
+    refuse_drift("after the last fit")
     announce("standard errors, with the freedom of the structures", None)
     freedom = atom_freedom(setup.experiments, setup.variables, restraints)
     return JointOutcome(setup, fit, freedom, setup.present_structures(), tuple(statistics))
@@ -221,7 +235,25 @@ def summary_of(cycle: Cycle) -> CycleSummary:
         cycle.free,
         cycle.shift,
         dict(cycle.parameters),
+        cycle.n_undone,
     )
+
+
+def _watching(setup: JointSetup, restraints: FormRestraints) -> Callable[[str], None]:
+    """Refuses structures that have come apart since now; told when."""
+    from torchref_kinetic_plugin.refinement.drift import BondWatch
+
+    start = setup.variables.values
+    watches = []
+    for form, each, block in zip(setup.forms, restraints.forms, setup.blocks, strict=True):
+        rows = dict(zip(form.structures.names, form.structures.parameters.rows, strict=True))
+        watches.append((BondWatch(each.geometry, rows, start.rows(block)), block))
+
+    def refuse(when: str) -> None:
+        for watch, block in watches:
+            watch.refuse_drift(setup.variables.values.rows(block), when)
+
+    return refuse
 
 
 def _telling(

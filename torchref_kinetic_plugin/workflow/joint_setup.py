@@ -116,6 +116,7 @@ def refined_references(
                 structure.to_gemmi(),
                 ~structure.atoms.hydrogen,
                 riding_hydrogens(structure),
+                name=structure.name,
                 cycles=min(_REFERENCE_CYCLES, loaded.file.refinement.cycles),
                 seed=loaded.file.refinement.seed,
                 restraint_files=loaded.file.structures.restraints,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from torchref_kinetic_plugin.files import make_directory
+from torchref_kinetic_plugin.files import make_inner_directory
 from torchref_kinetic_plugin.output.map_coefficients import MapData
 from torchref_kinetic_plugin.output.maps import write_maps
 from torchref_kinetic_plugin.refinement.agreement import weighted_mean
@@ -25,7 +25,7 @@ def write_maps_of(run: Refinement, directory: Path) -> None:
     FileError
         When one cannot be written.
     """
-    make_directory(directory)
+    make_inner_directory(directory)
     for number, experiment in enumerate(run.loaded.experiments):
         names = [point.name for point in experiment.settings.timepoints]
         for name, data in zip(names, map_data_of(run, number), strict=True):

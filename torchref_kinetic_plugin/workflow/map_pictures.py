@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from torchref_kinetic_plugin.files import make_directory, remove
+from torchref_kinetic_plugin.files import make_inner_directory, remove
 from torchref_kinetic_plugin.output.difference_views import (
     Frame,
     correlation_near,
@@ -68,7 +68,7 @@ def write_map_views(run: Refinement, result: RefinementResult, directory: Path) 
         residues = _moved_most(excited, reference)
         if not residues:
             continue
-        make_directory(directory / VIEWS)
+        make_inner_directory(directory / VIEWS)
         row = [point.name for point in run.loaded.experiments[number].settings.timepoints].index(best.timepoint)
         observed, model = difference_densities(map_data_of(run, number)[row])
         sigma = float(np.std(np.asarray(observed.array)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from torchref_kinetic_plugin.files import make_directory
+from torchref_kinetic_plugin.files import make_inner_directory
 from torchref_kinetic_plugin.output.agreement_figure import agreement_figure
 from torchref_kinetic_plugin.output.cycle_figures import history_figure, shifts_figure
 from torchref_kinetic_plugin.output.occupancy_figure import occupancy_result_figure
@@ -33,7 +33,7 @@ def write_plots(run: Refinement, result: RefinementResult, directory: Path) -> N
     from torchref_kinetic_plugin.occupancies.figures import plot_experiments, plot_kinetic_occupancies
     from torchref_kinetic_plugin.occupancies.law_figures import plot_rate_laws
 
-    make_directory(directory)
+    make_inner_directory(directory)
     for name, module in zip(run.provider.names, run.provider.modules_by_experiment, strict=True):
         for suffix in (".png", ".svg"):
             if isinstance(module, occupancies_kinetics):

@@ -6,7 +6,7 @@ from dataclasses import astuple
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torchref_kinetic_plugin.files import make_directory, write_text
+from torchref_kinetic_plugin.files import make_inner_directory, write_text
 from torchref_kinetic_plugin.output.tables import as_csv
 from torchref_kinetic_plugin.results import RefinementResult
 from torchref_kinetic_plugin.structures import write_models, write_structure
@@ -30,7 +30,7 @@ def write_structures_of(outcome: JointOutcome, result: RefinementResult, directo
     InputError
         When a structure does not fit the PDB format.
     """
-    make_directory(directory)
+    make_inner_directory(directory)
     several = len(outcome.setup.forms) > 1
     for form, structures in zip(outcome.setup.forms, outcome.structures_by_form, strict=True):
         prefix = f"{form.name}_" if several else ""

@@ -10,7 +10,7 @@ import pytest
 from torchref_kinetic_plugin.config import ConfigError, read_refinement_file
 
 #: Said of a name that cannot be part of a file name.
-NAME = "becomes part of file names: letters, digits, '.', '_', '+' and '-' are allowed, a letter or digit first"
+NAME = "becomes part of file names: letters, digits, '.', '_', '+' and '-' are allowed, a letter or digit first, 60 at most"
 
 
 def problems(path: Path, **arguments: Any) -> list[tuple[str, str]]:

@@ -19,14 +19,14 @@ from torchref_kinetic_plugin.config import (
 EXAMPLE = Path(__file__).parents[3] / "example_data" / "photocycle" / "refinement.toml"
 
 FULL = {
-    "title": 'title = "a \\"quoted\\" \\\\ title\\n\\u007f of 5 \\u00b5s"\nschemes = ["A->B", "A->B, B->A"]',
+    "title": 'title = "a \\"quoted\\" \\\\ title of 5 \\u00b5s"\nschemes = ["A->B", "A->B, B->A"]',
     "refinement": (
         '[refinement]\noccupancy = "kinetics"\nd_min = 1.8\nd_max = 30\ncycles = 2\nseed = 7\nstarts = 1\n'
         'refine = ["kinetics", "structures"]\nfree_fraction = 0.1'
     ),
     "structures": (
         '[structures]\nfile = "all.cif"\naltlocs = {A = "dark", "*" = "I1", C = "I1"}\nrestraints = ["ligand.cif"]\n'
-        'known_residues = ["RET"]\nsuperpose = true\ncell_tolerance = 0.02'
+        'known_residues = ["RET", "a\\n\\u007f"]\nsuperpose = true\ncell_tolerance = 0.02'
     ),
     "experiment": (
         '[[experiment]]\nname = "298K"\ntemperature = 298\nreferences = ["dark.mtz", {file = "dark2.mtz", '

@@ -211,6 +211,20 @@ def test_laws_of_temperature_are_shown_where_they_were_drawn(tmp_path):
     assert "Rate constants against reciprocal temperature" in page.text
 
 
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize("figure", ["../private.png", "/private.png", "link.png"])
+def test_pictures_from_elsewhere_are_not_shown(tmp_path, figure):
+    output = tmp_path / "refined"
+    output.mkdir()
+    (tmp_path / "private.png").write_bytes(PIXEL)
+    (output / "link.png").symlink_to("../private.png")
+    name = figure if figure != "/private.png" else str(tmp_path / "private.png")
+    sections = (ReportSection("Of a plugin", figures=(name,)),)
+    page = Page(report_html(dataclasses.replace(material(output, everything=False), sections=sections)))
+    assert f"The picture {name} is not there, lies elsewhere" in page.text
+    assert "data:image/png;base64," + base64.b64encode(PIXEL).decode() not in page.addresses
+
+
 def test_names_of_others_are_escaped(tmp_path):
     def renamed(rows, **changes):
         return tuple(dataclasses.replace(each, **changes) for each in rows)

@@ -61,10 +61,15 @@ def _of_plugin(material: ReportMaterial, each: ReportSection) -> Section | None:
         columns = tuple(Column(title, number=number > 0) for number, title in enumerate(each.columns))
         blocks.append(Table("", columns, tuple(tuple(Cell(entry) for entry in row) for row in each.rows)))
     for figure in each.figures:
-        picture = from_file(material.directory / figure, alternative=figure, caption="", width=_WIDTH)
+        path = material.directory / figure
+        inside = path.resolve().is_relative_to(material.directory.resolve())
+        picture = None if not inside else from_file(path, alternative=figure, caption="", width=_WIDTH)
         if picture is None:
             blocks.append(
-                Bullets((f"The picture {figure} is not there, or no PNG, SVG, JPEG, GIF or WebP.",), warning=True)
+                Bullets(
+                    (f"The picture {figure} is not there, lies elsewhere, or is no PNG, SVG, JPEG, GIF or WebP.",),
+                    warning=True,
+                )
             )
         else:
             blocks.append(picture)
