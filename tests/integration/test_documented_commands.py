@@ -143,7 +143,9 @@ def test_what_does_not_run_here_is_at_least_understood(command: str) -> None:
 
 def recipe(target: str) -> list[str]:
     """Commands of a make target."""
-    done = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=True)
+    # Under another make it would tell of directories too.
+    command = ["make", "-n", "--no-print-directory", target]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     return [line for line in done.stdout.splitlines() if not line.startswith("#")]
 
 
