@@ -182,6 +182,29 @@ def lock(directory: str | os.PathLike[str], *folders: str) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def output_directory(directory: str | os.PathLike[str], *folders: str) -> Iterator[None]:
+    """Make a directory for results and hold it for one run: who cannot write there is told before anything is computed.
+
+    Parameters
+    ----------
+    directory : path
+        Where the run writes.
+    *folders : str
+        Folders in it where it writes too.
+
+    Raises
+    ------
+    FileError
+        When it cannot be made or written in, another process holds it, or a folder is a link that leads elsewhere.
+    """
+    make_directory(directory, "output directory")
+    for folder in folders:
+        refuse_link_out(Path(directory) / folder)
+    with lock(directory, *folders):
+        yield
+
+
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
     """Content of a file, unpacked when it is gzipped, whatever its name.
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from torchref_kinetic_plugin.errors import InputError
-from torchref_kinetic_plugin.files import lock, make_directory, sha256
+from torchref_kinetic_plugin.files import output_directory, sha256
 from torchref_kinetic_plugin.plugins import PluginManager
 from torchref_kinetic_plugin.plugins.alternative_schemes import alternative_section, structures_of
 from torchref_kinetic_plugin.results import SchemeComparison
@@ -75,7 +75,7 @@ def compare(
     for each in loaded[1:]:
         require_same_data(loaded[0], each)
     named = _candidates(loaded, schemes)
-    with nullcontext() if output is None else _held(Path(output)):
+    with nullcontext() if output is None else output_directory(output):
         found = _compared(loaded, named, inputs, begun, device, on_progress)
         if output is not None:
             write_comparison(Path(output), found)
@@ -181,11 +181,3 @@ def _file_name(loaded: LoadedRefinement, others: Sequence[LoadedRefinement]) -> 
     path = loaded.file.path
     same = [each for each in others if each.file.path.name == path.name]
     return path.name if len(same) == 1 else str(path)
-
-
-@contextmanager
-def _held(directory: Path) -> Iterator[None]:
-    """The output directory for as long as is computed: who cannot write there is told before it."""
-    make_directory(directory, "output directory")
-    with lock(directory):
-        yield

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from torchref_kinetic_plugin.errors import InputError, UnknownNameError
-from torchref_kinetic_plugin.files import lock, make_directory
+from torchref_kinetic_plugin.files import output_directory
 from torchref_kinetic_plugin.plugins import PluginManager
 from torchref_kinetic_plugin.results import ALL_EXPERIMENTS, Profile, ProfileReport
 from torchref_kinetic_plugin.workflow.fitted import load_for_analysis
@@ -57,8 +57,7 @@ def profile(
     analysed = load_for_analysis(path, output=output, plugins=plugins, overrides=overrides, announce=announce)
     # Names are looked at before anything takes time.
     keys = _chosen(ProviderParameters(analysed.loaded.build_provider()), parameters)
-    make_directory(analysed.directory, "output directory")
-    with lock(analysed.directory):
+    with output_directory(analysed.directory):
         run = analysed.fitted(announce)
         assert run.uncertainty is not None
         values = ProviderParameters(run.provider)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from torchref_kinetic_plugin.errors import InputError
-from torchref_kinetic_plugin.files import lock, make_directory, refuse_link_out
+from torchref_kinetic_plugin.files import output_directory
 from torchref_kinetic_plugin.plugins import PluginManager
 from torchref_kinetic_plugin.results import CycleSummary, DatasetStatistics, RefinementResult
 from torchref_kinetic_plugin.workflow.assembling import assemble, statistics_of
@@ -144,10 +144,7 @@ def refine(
             f"the output directory {str(directory)!r} is that of the refinement file, which would be replaced; choose "
             "another, e.g. -o refined"
         )
-    make_directory(directory, "output directory")
-    for name in FOLDERS:
-        refuse_link_out(directory / name)
-    with lock(directory, *FOLDERS), noting_what_is_kept(loaded.file):
+    with output_directory(directory, *FOLDERS), noting_what_is_kept(loaded.file):
         run = prepare(loaded, device=device, on_progress=on_progress)
         loaded.plugins.refinement_started(run)
         before = statistics_of(run.models, run.provider, cycle=0)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from torchref_kinetic_plugin.errors import InputError
-from torchref_kinetic_plugin.files import lock, make_directory
+from torchref_kinetic_plugin.files import output_directory
 from torchref_kinetic_plugin.plugins import PluginManager
 from torchref_kinetic_plugin.results import (
     BootstrapReport,
@@ -155,8 +155,7 @@ def bootstrap(
     )
     shared = _shared(analysed, path, overrides, builtin_only=builtin_only)
     seed = analysed.loaded.file.refinement.seed
-    make_directory(analysed.directory, "output directory")
-    with lock(analysed.directory):
+    with output_directory(analysed.directory):
         jobs: list[Job] = [_Best(shared)]
         jobs += [BootstrapDraw(shared, number, seed, parametric, error_model) for number in range(1, n_draws + 1)]
         announce("fit to the data")
@@ -219,8 +218,7 @@ def starts(
     )
     shared = _shared(analysed, path, overrides, builtin_only=builtin_only)
     seed = analysed.loaded.file.refinement.seed
-    make_directory(analysed.directory, "output directory")
-    with lock(analysed.directory):
+    with output_directory(analysed.directory):
         jobs = [_Start(shared, number, seed) for number in range(n_starts)]
         announce("preparing")
         found, failed = run_jobs(jobs, executor=executor, workers=workers, on_done=_counting(announce, n_starts))

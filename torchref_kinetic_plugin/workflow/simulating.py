@@ -11,7 +11,7 @@ import numpy as np
 
 from torchref_kinetic_plugin.config import SimulatedExperiment, SimulationFile, read_simulation_file
 from torchref_kinetic_plugin.errors import FileError, InputError
-from torchref_kinetic_plugin.files import lock, make_directory
+from torchref_kinetic_plugin.files import output_directory
 from torchref_kinetic_plugin.plugins import PluginManager
 from torchref_kinetic_plugin.simulation import (
     BulkSolvent,
@@ -83,8 +83,7 @@ def simulate(
             campaign.append(_series(file, each, own, occupancies))
     announce("writing")
     conditions = {each.name: each.conditions for each in file.experiments}
-    make_directory(directory)
-    with lock(directory, *conditions):
+    with output_directory(directory, *conditions):
         if not conditions:
             return write_series(campaign[0], directory, kinetics=file.provider_section)
         return write_campaign(campaign, directory, kinetics=file.provider_section, conditions=conditions)
