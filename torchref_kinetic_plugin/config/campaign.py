@@ -12,14 +12,7 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator, m
 from torchref_kinetic_plugin.config.loading import read_table
 from torchref_kinetic_plugin.config.problems import ConfigError, Problem, validation_problems
 from torchref_kinetic_plugin.config.section import Section, repeated
-from torchref_kinetic_plugin.config.values import (
-    Directory,
-    ExistingFile,
-    Name,
-    Positive,
-    Title,
-    Whole,
-)
+from torchref_kinetic_plugin.config.values import Directory, ExistingFile, Name, Positive, Title, Whole
 from torchref_kinetic_plugin.errors import InputError, closest_match
 
 #: Keys that have an axis of their own.

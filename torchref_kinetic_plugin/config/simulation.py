@@ -11,13 +11,7 @@ from pydantic import Field, Strict, field_validator, model_validator
 from torchref_kinetic_plugin.config.condition import ExperimentCondition, distinctly_named, first_time_unit
 from torchref_kinetic_plugin.config.schema import DEFAULT_PROVIDER, State, StructuresSection
 from torchref_kinetic_plugin.config.section import Section, repeated
-from torchref_kinetic_plugin.config.values import (
-    Delay,
-    ExistingFile,
-    Positive,
-    Title,
-    Whole,
-)
+from torchref_kinetic_plugin.config.values import Delay, ExistingFile, Positive, Title, Whole
 from torchref_kinetic_plugin.errors import InputError, UnknownNameError
 from torchref_kinetic_plugin.scheme import parse_time
 

@@ -10,7 +10,7 @@ from typing import final
 import gemmi
 import numpy as np
 
-from torchref_kinetic_plugin.files import atomic_path
+from torchref_kinetic_plugin.files import write_bytes
 from torchref_kinetic_plugin.output.map_coefficients import (
     Coefficients,
     Complexes,
@@ -129,8 +129,7 @@ class _Table:
         mtz.history = self._history
         values = np.column_stack([column for _, _, column in self._columns])
         mtz.set_data(np.hstack([self._data.hkl, values]).astype(np.float32))
-        with atomic_path(path) as temporary:
-            temporary.write_bytes(mtz.write_to_bytes())
+        write_bytes(path, mtz.write_to_bytes())
 
 
 def _add_extrapolation(full: _Table, short: _Table, beyond: Extrapolation, fraction: float, name: str) -> None:

@@ -11,7 +11,7 @@ import gemmi
 import numpy as np
 
 from torchref_kinetic_plugin.errors import InputError
-from torchref_kinetic_plugin.files import atomic_path
+from torchref_kinetic_plugin.files import write_bytes
 from torchref_kinetic_plugin.reflections.asymmetric_unit import (
     Flags,
     Indices,
@@ -177,8 +177,7 @@ def write_free_set(path: str | os.PathLike[str], free_set: FreeSet) -> None:
     for label in columns:
         mtz.add_column(label, "I")
     mtz.set_data(np.column_stack([free_set.hkl.astype(np.float32), *columns.values()]))
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(mtz.write_to_bytes())
+    write_bytes(path, mtz.write_to_bytes())
 
 
 def _all_keys(datasets: Sequence[Observations]) -> Keys:

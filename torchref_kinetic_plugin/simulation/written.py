@@ -11,7 +11,7 @@ import gemmi
 import numpy as np
 
 from torchref_kinetic_plugin.errors import InputError
-from torchref_kinetic_plugin.files import atomic_path, make_directory
+from torchref_kinetic_plugin.files import make_directory, write_bytes
 from torchref_kinetic_plugin.simulation.campaign_truth import CampaignTruth, write_truth
 from torchref_kinetic_plugin.simulation.dataset import SimulatedDataset
 from torchref_kinetic_plugin.simulation.series import SimulatedSeries
@@ -111,8 +111,7 @@ def write_campaign(
 def _write_datasets(series: SimulatedSeries, folder: Path) -> None:
     make_directory(folder)
     for dataset in series.datasets:
-        with atomic_path(folder / f"{dataset.name}.mtz") as temporary:
-            temporary.write_bytes(_mtz(series, dataset).write_to_bytes())
+        write_bytes(folder / f"{dataset.name}.mtz", _mtz(series, dataset).write_to_bytes())
 
 
 def _mtz(series: SimulatedSeries, dataset: SimulatedDataset) -> gemmi.Mtz:

@@ -11,7 +11,7 @@ import gemmi
 import numpy as np
 
 from torchref_kinetic_plugin.errors import FileError, InputError
-from torchref_kinetic_plugin.files import atomic_path
+from torchref_kinetic_plugin.files import write_bytes
 from torchref_kinetic_plugin.structures.atoms import AtomTable, Floats, cartesian_of
 from torchref_kinetic_plugin.structures.report import some_of
 from torchref_kinetic_plugin.structures.structure import AtomicStructure
@@ -90,9 +90,8 @@ def _write(structure: gemmi.Structure, atoms: AtomTable, label: str, path: str |
     else:
         text = structure.make_mmcif_document().as_string()
     content = text.encode("utf-8")
-    with atomic_path(path) as temporary:
-        # Without a time stamp, the same structure gives the same file.
-        temporary.write_bytes(gzip.compress(content, mtime=0) if packed else content)
+    # Without a time stamp, the same structure gives the same file.
+    write_bytes(path, gzip.compress(content, mtime=0) if packed else content)
 
 
 def _format(path: str | os.PathLike[str]) -> tuple[str, bool]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, final
 import torch
 
 from torchref_kinetic_plugin.errors import InputError
-from torchref_kinetic_plugin.files import atomic_path
+from torchref_kinetic_plugin.files import write_bytes
 from torchref_kinetic_plugin.results import DatasetStatistics
 
 if TYPE_CHECKING:
@@ -80,8 +80,7 @@ def write_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
     }
     buffer = io.BytesIO()
     torch.save(content, buffer)
-    with atomic_path(directory / CHECKPOINT) as temporary:
-        temporary.write_bytes(buffer.getbuffer())
+    write_bytes(directory / CHECKPOINT, buffer.getbuffer())
 
 
 def read_checkpoint(directory: Path, settings: str, inputs: dict[str, str]) -> Checkpoint:

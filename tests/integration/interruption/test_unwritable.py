@@ -61,6 +61,16 @@ def run(capsys, command, series, out):
     return code, capsys.readouterr().err
 
 
+def refused(capsys, command, series, out, reason):
+    """The one line with which a command says that it cannot write, and why."""
+    code, said = run(capsys, command, series, out)
+    assert code == 2
+    assert said.startswith(f"torchref.kinetic {command.split()[0]}: cannot ")
+    assert said.endswith(f": {reason}\n")
+    assert said.count("\n") == 1
+    return said
+
+
 def fill(disk, *, leaving):
     """A file that leaves so many bytes of the disk."""
     ballast = disk / "ballast"
@@ -75,12 +85,7 @@ def test_a_full_disk_is_told_and_the_same_command_ends_well_when_there_is_room(
 ):
     out = disk / "out"
     ballast = fill(disk, leaving=room)
-    code, said = run(capsys, command, series, out)
-    assert code == 2
-    assert said.startswith(f"torchref.kinetic {command.split()[0]}: cannot ")
-    assert said.endswith(": No space left on device\n")
-    assert said.count("\n") == 1
-    assert what in said
+    assert what in refused(capsys, command, series, out, "No space left on device")
     require_whole(out)
     assert unfinished(out) == []
     ballast.unlink()
@@ -100,11 +105,7 @@ def test_a_directory_that_must_not_be_written_in_is_told_before_anything_is_comp
     out.mkdir()
     (out / "result.json").write_text("{}")
     subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
-    code, said = run(capsys, command, series, out)
-    assert code == 2
-    assert said.startswith(f"torchref.kinetic {command.split()[0]}: cannot ")
-    assert said.endswith(": Read-only file system\n")
-    assert said.count("\n") == 1
+    refused(capsys, command, series, out, "Read-only file system")
     assert [path.name for path in out.iterdir()] == ["result.json"]
 
 
