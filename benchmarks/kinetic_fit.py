@@ -19,7 +19,7 @@ from torchref_kinetic_plugin.refinement.kinetic_fit import KineticFit, fit_kinet
 from torchref_kinetic_plugin.refinement.preparation import Preparation, prepare_experiment
 
 #: Largest ratio of the times.
-LIMIT = 1.0 / 300.0
+LIMIT = 1.0 / 1000.0
 _STEPS = 100
 _REPEATS = 3
 

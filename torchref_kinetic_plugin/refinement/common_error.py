@@ -221,8 +221,8 @@ def statistics(mixture: Tensor, intensities: Tensor, weights: Tensor) -> tuple[T
     direction = mixture[0] / torch.where(reference > 0.0, reference, 1.0)
     direction = torch.where(reference > 0.0, direction, 1.0)
     turned = (mixture - mixture[0]) * direction.conj()
-    x, y = turned.real, turned.imag
-    q = intensities - x**2 - y**2
+    x, y = turned.real.contiguous(), turned.imag.contiguous()
+    q = torch.addcmul(torch.addcmul(intensities, x, x, value=-1.0), y, y, value=-1.0)
     wx, wy, wq = weights * x, weights * y, weights * q
     rows = {
         "w": weights,

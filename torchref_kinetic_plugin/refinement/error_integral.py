@@ -26,15 +26,17 @@ from torchref_kinetic_plugin.refinement.quartic import Quartic, hermite_nodes, l
 STATISTICS = ("w", "x", "y", "xx", "xy", "yy", "q", "xq", "yq", "qq")
 _W, _XX, _YY, _Q = (STATISTICS.index(name) for name in ("w", "xx", "yy", "q"))
 
-#: Angles that look for where the integrand is, over how many widths of the prior; then those of the integral.
+#: Angles that look for where the integrand is, over how many widths of the prior, or over a full turn where the data
+#: pull beyond; then those of the integral.
 _SEARCH_ANGLES = 11
 _ANGLE_WIDTHS = 8.0
 _N_ANGLES = 15
 #: Sharpness of the integrand on the angles (see `sharpness_on`) above which there were too few (a trapezoid over a
 #: normal curve with a step of h standard deviations, curvature h^2, is wrong by 2 exp(-2 pi^2 / h^2)), and how many
-#: then serve.
+#: then serve, one after the other until they are enough.
 _SHARP = 1.6
-_MANY_ANGLES = 61
+_CLOSE_SEARCH = (61, 15)
+_MORE_ANGLES = (25, 61, 121)
 #: Logarithm below its largest value at which the integrand is left out.
 _NEGLIGIBLE = 18.0
 #: Nodes about the most likely radius of datasets that are alike; nodes and widths to either side of it in others, and
@@ -91,23 +93,30 @@ class _LogIntegral(torch.autograd.Function):
         strong = typical * torch.sqrt(information) > _STRONG
         largest = sums[_W] * torch.minimum(_ALIKE**2 * typical**2, _MANY_ERRORS**2 / information.clamp(min=1e-300))
         alike = strong & (sums[_XX] + sums[_YY] < largest) & ~centric
+        half = (_ANGLE_WIDTHS / torch.sqrt(precision * typical * reference)).clamp(max=math.pi)
 
-        def integrate(chosen: Tensor, n_search: int, n_angles: int, alike: bool) -> None:
+        def integrate(chosen: Tensor, searches: tuple[int, ...], n_angles: int, alike: bool) -> None:
             nodes = n_angles * (_HERMITE_NODES if alike else _LEGENDRE_NODES)
             for rows in _parts(chosen, nodes):
                 block = _Block(
                     sums[:, rows], reference[rows], precision[rows], typical[rows], information[rows], alike=alike
                 )
-                found = block.integral(n_search, n_angles)
+                found = block.integral(half[rows], searches, n_angles)
                 for kept, new in zip((value, slopes, sharpness), found, strict=True):
                     kept[..., rows] = (
                         new if isinstance(rows, Tensor) else torch.where(chosen[rows], new, kept[..., rows])
                     )
 
-        integrate(centric, 0, 4, False)
-        integrate(alike, _SEARCH_ANGLES, _N_ANGLES, True)
-        integrate(~alike & ~centric, _SEARCH_ANGLES, _N_ANGLES, False)
-        integrate(sharpness > _SHARP, _MANY_ANGLES, _MANY_ANGLES, False)
+        integrate(centric, (), 4, False)
+        integrate(alike, (_SEARCH_ANGLES,), _N_ANGLES, True)
+        integrate(~alike & ~centric, (_SEARCH_ANGLES,), _N_ANGLES, False)
+        # Where the angles were too far apart, or looked in the wrong place, the search is closer; there may be two
+        # places apart.
+        for n_angles in _MORE_ANGLES:
+            half = torch.where(sharpness == math.inf, math.pi, half)
+            sharp = sharpness > _SHARP
+            for kind in (True, False):
+                integrate(sharp & (alike == kind), _CLOSE_SEARCH, n_angles, kind)
         ctx.save_for_backward(slopes, precision, variance)
         return value
 
@@ -159,19 +168,21 @@ class _Block:
         self.typical, self.information = typical, information
         self.alike = alike
 
-    def integral(self, n_search: int, n_angles: int) -> tuple[Tensor, Tensor, Tensor]:
+    def integral(self, half: Tensor, searches: tuple[int, ...], n_angles: int) -> tuple[Tensor, Tensor, Tensor]:
         """Value (h,), derivatives (12, h) in the sums, reference and precision, and the sharpness (h,) on the angles.
 
+        The sharpness is infinite where the integrand reaches further from the reference's phase than half (h,).
         Without angles that search for where the integrand is, reflections are centric; then there are four "angles":
         the outer and the inner likely radius of either sign.
         """
         s, reference, precision = self.sums, self.reference, self.precision
-        centric = n_search == 0
+        centric = not searches
         if centric:
             cosine = torch.where(numbers_of_angles(reference.device) < 2, 1.0, -1.0).to(reference)
             sine = log_width = torch.zeros_like(cosine)
         else:
-            angle, log_width = trapezoid(*self._angular_range(n_search), n_angles)
+            low, high, beyond = self._angular_range(half, searches)
+            angle, log_width = trapezoid(low, high, n_angles)
             cosine, sine = torch.cos(angle), torch.sin(angle)
         quartic = self._quartic(cosine, sine)
         if self.alike:
@@ -192,7 +203,9 @@ class _Block:
         # The area element of polar coordinates is one power of r more.
         at_angle, m1, m2, m3, m4 = _moments_of_radius(moments, centre, spread)[0 if centric else 1 :][:5]
         total = at_angle.sum(0)
-        sharpness = torch.zeros_like(total) if centric else sharpness_on(at_angle / total)
+        sharpness = (
+            torch.zeros_like(total) if centric else torch.where(beyond, math.inf, sharpness_on(at_angle / total))
+        )
         m1, m2, m3, m4 = (m / total for m in (m1, m2, m3, m4))
         log_norm = torch.log(precision / (2.0 * math.pi))
         log_norm = 0.5 * log_norm if centric else log_norm
@@ -226,24 +239,31 @@ class _Block:
         # Without any observation only the prior is left, a parabola; a trace of c4 makes no difference to it.
         return Quartic(c1, c2, c3, torch.maximum(s["w"], 1e-12 * self.precision / self.typical**2).expand_as(c3))
 
-    def _angular_range(self, count: int) -> tuple[Tensor, Tensor]:
-        """Lowest and highest angle (h,) about the reference's phase at which the integrand is not negligible."""
-        half = (_ANGLE_WIDTHS / torch.sqrt(self.precision * self.typical * self.reference)).clamp(max=math.pi)
-        angles, _ = trapezoid(-half, half, count)
-        quartic = self._quartic(torch.cos(angles), torch.sin(angles))
+    def _angular_range(self, half: Tensor, searches: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor]:
+        """Lowest and highest angle (h,) about the reference's phase at which the integrand is not negligible.
+
+        Each search has so many angles over what the one before has left. Last, whether it reaches beyond half (h,).
+        """
+        low, high = -half, half
+        for count in searches:
+            angles, _ = trapezoid(low, high, count)
+            inside = self._profile(torch.cos(angles), torch.sin(angles))
+            inside = inside > inside.max(0).values - _NEGLIGIBLE
+            before, after = (each.to(torch.int8).argmax(0) for each in (inside, inside.flip(0)))
+            step = (high - low) / (count - 1)
+            # One step more to either side: there the integrand falls below.
+            low, high = low + step * (before - 1).clamp(min=0), high - step * (after - 1).clamp(min=0)
+        return low, high, (half < math.pi) & ((low == -half) | (high == half))
+
+    def _profile(self, cosine: Tensor, sine: Tensor) -> Tensor:
+        """Logarithm of the integral over the radius (n_angles, h), about, but for a constant."""
+        quartic = self._quartic(cosine, sine)
         if self.alike:
             # The parabola about the typical radius tells where there is anything.
             slope = quartic.slope(self.typical)
-            profile = quartic.value(self.typical) + 0.5 * slope**2 / self._curvature(quartic, self.typical)
-        else:
-            radius, curvature = self._single_maximum(quartic)
-            profile = quartic.value(radius) + torch.log(radius) - 0.5 * torch.log(curvature)
-        inside = profile > profile.max(0).values - _NEGLIGIBLE
-        first = inside.to(torch.int8).argmax(0)
-        last = count - 1 - inside.flip(0).to(torch.int8).argmax(0)
-        step = 2.0 * half / (count - 1)
-        # One step more to either side: there the integrand falls below.
-        return -half + step * (first - 1).clamp(min=0), -half + step * (last + 1).clamp(max=count - 1)
+            return quartic.value(self.typical) + 0.5 * slope**2 / self._curvature(quartic, self.typical)
+        radius, curvature = self._single_maximum(quartic)
+        return quartic.value(radius) + torch.log(radius) - 0.5 * torch.log(curvature)
 
     def _single_maximum(self, quartic: Quartic) -> tuple[Tensor, Tensor]:
         """Most likely radius at each angle, and the curvature there, (n_angles, h) each."""

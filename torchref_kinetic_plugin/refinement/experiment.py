@@ -16,7 +16,7 @@ from torchref_kinetic_plugin.errors import ShapeError
 from torchref_kinetic_plugin.refinement.common_error import CommonErrorLikelihood, Scores, require_sigmas
 from torchref_kinetic_plugin.refinement.evaluation import Evaluation, Parts
 from torchref_kinetic_plugin.refinement.measured import ExperimentData, Flags, Floats, Nuisances
-from torchref_kinetic_plugin.refinement.reflection_blocks import block_length, kept_dtype, reflection_blocks
+from torchref_kinetic_plugin.refinement.reflection_blocks import are_few, block_length, kept_dtype, reflection_blocks
 
 __all__ = ["Evaluation", "ExperimentData", "ExperimentModel", "Flags", "Floats", "Nuisances"]
 
@@ -125,7 +125,13 @@ class ExperimentModel:
 
     def likelihood_of(self, block: slice) -> CommonErrorLikelihood:
         """Of one of the blocks."""
-        return self.likelihood if len(self.blocks) == 1 else self._likelihood_of(block)
+        if len(self.blocks) == 1:
+            return self.likelihood
+        return self._likelihoods[block.start] if are_few(*self._intensities.shape) else self._likelihood_of(block)
+
+    @cached_property
+    def _likelihoods(self) -> dict[int, CommonErrorLikelihood]:
+        return {block.start: self._likelihood_of(block) for block in self.blocks}
 
     def _likelihood_of(self, rows: Rows) -> CommonErrorLikelihood:
         return CommonErrorLikelihood(

@@ -16,7 +16,8 @@ from torch import Tensor
 BLOCK_BYTES = 1 << 28
 #: Bytes that an observation takes while the likelihood and its slopes are computed.
 _PER_OBSERVATION = 300
-#: Observations of an experiment beyond which what is kept of each of them is kept in single precision, if it may be.
+#: Observations of an experiment beyond which what can be computed again is not kept, and what is kept of each of them
+#: is in single precision, if it may be.
 _MANY_OBSERVATIONS = 1 << 25
 
 
@@ -41,6 +42,11 @@ def summed(blocks: Iterable[Sequence[Tensor]]) -> list[Tensor]:
     return sums
 
 
+def are_few(n_datasets: int, n_reflections: int) -> bool:
+    """Whether memory allows to keep what saves time."""
+    return n_datasets * n_reflections <= _MANY_OBSERVATIONS
+
+
 def kept_dtype(n_datasets: int, n_reflections: int) -> torch.dtype:
     """How to keep a number for each observation that is no measurement and no scale: a factor's argument."""
-    return torch.float64 if n_datasets * n_reflections <= _MANY_OBSERVATIONS else torch.float32
+    return torch.float64 if are_few(n_datasets, n_reflections) else torch.float32

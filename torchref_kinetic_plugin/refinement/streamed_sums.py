@@ -87,17 +87,21 @@ def _slopes(
     direction = torch.where(reference > 0.0, mixture[0] / safe, 1.0)
     turned = (mixture - mixture[0]) * direction.conj()
     x, y = turned.real.contiguous(), turned.imag.contiguous()
-    q = intensities - x**2 - y**2
+    fused = torch.addcmul
+    q = fused(fused(intensities, x, x, value=-1.0), y, y, value=-1.0)
     by_w, by_x, by_y, by_xx, by_xy, by_yy, by_q, by_xq, by_yq, by_qq = by_sums
-    inner = by_q + by_xq * x + by_yq * y
-    slope_q = weights * (inner + 2.0 * by_qq * q)
-    slope_w = by_w + x * (by_x + by_xx * x + by_xy * y) + y * (by_y + by_yy * y) + q * (inner + by_qq * q)
-    slope_x = weights * (by_x + 2.0 * by_xx * x + by_xy * y + by_xq * q) - 2.0 * x * slope_q
-    slope_y = weights * (by_y + by_xy * x + 2.0 * by_yy * y + by_yq * q) - 2.0 * y * slope_q
+    inner = fused(fused(by_q, by_xq, x), by_yq, y)
+    slope_q = weights * fused(inner, 2.0 * by_qq, q)
+    in_x, in_y = fused(by_x, by_xy, y), fused(by_y, by_yy, y)
+    slope_w = fused(fused(fused(by_w, x, fused(in_x, by_xx, x)), y, in_y), q, fused(inner, by_qq, q))
+    slope_x = weights * fused(fused(in_x, 2.0 * by_xx, x), by_xq, q)
+    slope_y = weights * fused(fused(fused(in_y, by_yy, y), by_xy, x), by_yq, q)
+    slope_x = fused(slope_x, x, slope_q, value=-2.0)
+    slope_y = fused(slope_y, y, slope_q, value=-2.0)
     by_mixture = torch.complex(slope_x, slope_y) * direction
     # The first dataset is where differences are taken from, and turns the frame in which they are seen.
-    turn = (slope_x * y - slope_y * x).sum(0) / safe
+    turn = fused(slope_x * y, slope_y, x, value=-1.0).sum(0) / safe
     own = torch.where(reference > 0.0, torch.complex(by_reference, turn), 0.0)
     by_mixture[0] += own * direction - by_mixture.sum(0)
     by_weight = weights * slope_w
-    return by_mixture, 4.0 * by_weight - 2.0 * intensities * slope_q, -2.0 * by_weight
+    return by_mixture, fused(4.0 * by_weight, intensities, slope_q, value=-2.0), -2.0 * by_weight

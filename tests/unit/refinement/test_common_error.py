@@ -89,6 +89,21 @@ def test_there_is_no_step_where_differences_are_many_errors_large():
     np.testing.assert_allclose(np.diff(values), -0.00535, atol=4e-4)
 
 
+def test_data_pull_far_beyond_what_the_prior_expects():
+    """The phase of the sum is 150 degrees off the reference's, where the prior alone puts exp(-37)."""
+    random = np.random.default_rng(2)
+    variance, n_times = 0.1, 20
+    change = 0.1 * (random.standard_normal(n_times) + 1j * random.standard_normal(n_times)) / math.sqrt(2)
+    mixture = np.r_[1.0, 1.0 + change]
+    sigma = np.full(n_times + 1, 0.1)
+    intensity = np.abs(mixture + np.exp(2.6j) - 1.0) ** 2 + sigma * random.standard_normal(n_times + 1)
+    exact = brute_force(mixture, intensity, sigma, variance, False, n=2001)
+    columns = [torch.from_numpy(each).unsqueeze(1) for each in (intensity, sigma, mixture)]
+    likelihood = CommonErrorLikelihood(*columns[:2], torch.tensor([False]))
+    computed = likelihood(columns[2], torch.tensor([variance], dtype=torch.float64)).item()
+    assert computed == pytest.approx(exact, abs=1e-3)
+
+
 def test_a_missing_observation_counts_nowhere():
     mixture, intensity, sigma, variance, centric = draw(4, 20, 0.1)
     with_gap = intensity.clone()
