@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import final
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from torchref_kinetic_plugin.refinement.experiment import ExperimentModel, Flags
+from torchref_kinetic_plugin.refinement.reflection_blocks import summed
 
 
 @final
@@ -66,23 +68,24 @@ class DataLoss:
     def _slopes(
         self, components: Tensor, occupancies: Tensor, scale: Tensor, variance: Tensor, inflation: Tensor
     ) -> DataSlopes:
-        found = []
-        for number, rows in enumerate(self._model.blocks):
-            with torch.enable_grad():
-                at = [each.detach().requires_grad_() for each in (components[:, rows], occupancies, scale)]
-                each = self._of_block(number, at, variance[rows], inflation)
-                value = -each.sum()
-                found.append((value.detach(), each.detach(), *torch.autograd.grad(value, at)))
-        if len(found) == 1:
-            return DataSlopes(*found[0])
-        values, each_of, by_components, by_occupancies, by_scale = zip(*found, strict=True)
-        return DataSlopes(
-            torch.stack(values).sum(),
-            torch.cat(each_of),
-            torch.cat(by_components, dim=1),
-            torch.stack(by_occupancies).sum(0),
-            torch.stack(by_scale).sum(0),
-        )
+        # Where results are written is there before the first block: what a block leaves behind its successors' memory
+        # would keep that from being used again.
+        by_components = torch.empty_like(components)
+        log_likelihood = components.real.new_empty(sum(len(each) for each in self._chosen))
+        places = torch.split(log_likelihood, [len(each) for each in self._chosen])
+
+        def parts() -> Iterator[tuple[Tensor, ...]]:
+            for number, rows in enumerate(self._model.blocks):
+                with torch.enable_grad():
+                    at = [each.detach().requires_grad_() for each in (components[:, rows], occupancies, scale)]
+                    each = self._of_block(number, at, variance[rows], inflation)
+                    value = -each.sum()
+                    by_components[:, rows], *others = torch.autograd.grad(value, at)
+                places[number].copy_(each.detach())
+                yield value.detach(), *others
+
+        value, by_occupancies, by_scale = summed(parts())
+        return DataSlopes(value, log_likelihood, by_components, by_occupancies, by_scale)
 
     def _of_block(self, number: int, at: list[Tensor], variance: Tensor, inflation: Tensor) -> Tensor:
         """Log-likelihood of the reflections of a block that count."""
