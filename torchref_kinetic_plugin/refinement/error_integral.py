@@ -35,10 +35,11 @@ _N_ANGLES = 15
 #: normal curve with a step of h standard deviations, curvature h^2, is wrong by 2 exp(-2 pi^2 / h^2)), and how many
 #: then serve, one after the other until they are enough.
 _SHARP = 1.6
-_CLOSE_SEARCH = (61, 15)
+_CLOSE_SEARCH = 61
 _MORE_ANGLES = (25, 61, 121)
-#: Logarithm below its largest value at which the integrand is left out.
+#: Logarithm below its largest value at which the integrand is left out, and at which it may end where a search ends.
 _NEGLIGIBLE = 18.0
+_BARELY = 10.0
 #: Nodes about the most likely radius of datasets that are alike; nodes and widths to either side of it in others, and
 #: nodes about the likely radii of centric reflections, for which they are all there is.
 _HERMITE_NODES = 7
@@ -95,25 +96,25 @@ class _LogIntegral(torch.autograd.Function):
         alike = strong & (sums[_XX] + sums[_YY] < largest) & ~centric
         half = (_ANGLE_WIDTHS / torch.sqrt(precision * typical * reference)).clamp(max=math.pi)
 
-        def integrate(chosen: Tensor, searches: tuple[int, ...], n_angles: int, alike: bool) -> None:
+        def integrate(chosen: Tensor, n_search: int, n_angles: int, alike: bool) -> None:
             nodes = n_angles * (_HERMITE_NODES if alike else _LEGENDRE_NODES)
             for rows in _parts(chosen, nodes):
                 block = _Block(
                     sums[:, rows], reference[rows], precision[rows], typical[rows], information[rows], alike=alike
                 )
-                found = block.integral(half[rows], searches, n_angles)
+                found = block.integral(half[rows], n_search, n_angles)
                 for kept, new in zip((value, slopes, sharpness), found, strict=True):
                     kept[..., rows] = (
                         new if isinstance(rows, Tensor) else torch.where(chosen[rows], new, kept[..., rows])
                     )
 
-        integrate(centric, (), 4, False)
-        integrate(alike, (_SEARCH_ANGLES,), _N_ANGLES, True)
-        integrate(~alike & ~centric, (_SEARCH_ANGLES,), _N_ANGLES, False)
+        integrate(centric, 0, 4, False)
+        integrate(alike, _SEARCH_ANGLES, _N_ANGLES, True)
+        integrate(~alike & ~centric, _SEARCH_ANGLES, _N_ANGLES, False)
         # Where the angles were too far apart, or looked in the wrong place, the search is closer; there may be two
         # places apart.
         for n_angles in _MORE_ANGLES:
-            half = torch.where(sharpness == math.inf, math.pi, half)
+            half = torch.where((sharpness == math.inf) | (half > math.pi / 2.0), math.pi, half)
             sharp = sharpness > _SHARP
             for kind in (True, False):
                 integrate(sharp & (alike == kind), _CLOSE_SEARCH, n_angles, kind)
@@ -135,7 +136,8 @@ def _parts(chosen: Tensor, nodes: int) -> Iterable[Tensor | slice]:
     be waited for four times in every evaluation, while nodes that are not needed cost it little.
     """
     if not _is_far(chosen.device):
-        return torch.split(torch.nonzero(chosen).flatten(), max(1, _BLOCK_NUMBERS // nodes))
+        rows = torch.nonzero(chosen).flatten()
+        return torch.split(rows, max(1, _BLOCK_NUMBERS // nodes)) if len(rows) else ()
     length, count = max(1, _FAR_BLOCK_NUMBERS // nodes), len(chosen)
     return (slice(first, min(first + length, count)) for first in range(0, count, length))
 
@@ -168,7 +170,7 @@ class _Block:
         self.typical, self.information = typical, information
         self.alike = alike
 
-    def integral(self, half: Tensor, searches: tuple[int, ...], n_angles: int) -> tuple[Tensor, Tensor, Tensor]:
+    def integral(self, half: Tensor, n_search: int, n_angles: int) -> tuple[Tensor, Tensor, Tensor]:
         """Value (h,), derivatives (12, h) in the sums, reference and precision, and the sharpness (h,) on the angles.
 
         The sharpness is infinite where the integrand reaches further from the reference's phase than half (h,).
@@ -176,12 +178,12 @@ class _Block:
         the outer and the inner likely radius of either sign.
         """
         s, reference, precision = self.sums, self.reference, self.precision
-        centric = not searches
+        centric = n_search == 0
         if centric:
             cosine = torch.where(numbers_of_angles(reference.device) < 2, 1.0, -1.0).to(reference)
             sine = log_width = torch.zeros_like(cosine)
         else:
-            low, high, beyond = self._angular_range(half, searches)
+            low, high, beyond = self._angular_range(half, n_search)
             angle, log_width = trapezoid(low, high, n_angles)
             cosine, sine = torch.cos(angle), torch.sin(angle)
         quartic = self._quartic(cosine, sine)
@@ -239,21 +241,20 @@ class _Block:
         # Without any observation only the prior is left, a parabola; a trace of c4 makes no difference to it.
         return Quartic(c1, c2, c3, torch.maximum(s["w"], 1e-12 * self.precision / self.typical**2).expand_as(c3))
 
-    def _angular_range(self, half: Tensor, searches: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor]:
+    def _angular_range(self, half: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
         """Lowest and highest angle (h,) about the reference's phase at which the integrand is not negligible.
 
-        Each search has so many angles over what the one before has left. Last, whether it reaches beyond half (h,).
+        Sought at so many angles up to half (h,) to either side; last, whether it reaches beyond.
         """
-        low, high = -half, half
-        for count in searches:
-            angles, _ = trapezoid(low, high, count)
-            inside = self._profile(torch.cos(angles), torch.sin(angles))
-            inside = inside > inside.max(0).values - _NEGLIGIBLE
-            before, after = (each.to(torch.int8).argmax(0) for each in (inside, inside.flip(0)))
-            step = (high - low) / (count - 1)
-            # One step more to either side: there the integrand falls below.
-            low, high = low + step * (before - 1).clamp(min=0), high - step * (after - 1).clamp(min=0)
-        return low, high, (half < math.pi) & ((low == -half) | (high == half))
+        angles, _ = trapezoid(-half, half, count)
+        profile = self._profile(torch.cos(angles), torch.sin(angles))
+        top = profile.max(0).values
+        inside = profile > top - _NEGLIGIBLE
+        before, after = (each.to(torch.int8).argmax(0) for each in (inside, inside.flip(0)))
+        step = 2.0 * half / (count - 1)
+        # One step more to either side: there the integrand falls below.
+        low, high = step * (before - 1).clamp(min=0) - half, half - step * (after - 1).clamp(min=0)
+        return low, high, (half < math.pi) & (torch.maximum(profile[0], profile[-1]) > top - _BARELY)
 
     def _profile(self, cosine: Tensor, sine: Tensor) -> Tensor:
         """Logarithm of the integral over the radius (n_angles, h), about, but for a constant."""
