@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,9 @@ from torchref_kinetic_plugin.refinement.experiment import ExperimentModel, Float
 _INFLATION_SPREAD = 0.5
 #: Longest step of coefficients of a logarithm.
 _LONGEST_STEP = 1.5
+#: Score of a reflection on the logarithm of the common error's variance beyond which it counts for less in the
+#: curvature. At the best variance few are beyond; far from it a few large ones would make every step too short.
+_LARGEST_SCORE = 4.0
 #: A change of these coefficients below this is none.
 SMALL_CHANGE = 0.01
 _MAX_ROUNDS = 12
@@ -41,7 +45,7 @@ def settle_error_model(model: ExperimentModel, occupancies: Tensor, small: float
     """
     before = model.nuisances.copy()
     for _ in range(_MAX_ROUNDS):
-        terms = _Terms.at(model, occupancies)
+        terms = _Terms.at(model, occupancies, largest_score=_LARGEST_SCORE)
         error, inflation = terms.error_step(), terms.inflation_step(model.nuisances.inflation)
         model.nuisances.error = model.nuisances.error + error
         model.nuisances.inflation = model.nuisances.inflation + inflation
@@ -74,14 +78,14 @@ class _Terms:
     inflation_information: Floats
 
     @classmethod
-    def at(cls, model: ExperimentModel, occupancies: Tensor) -> _Terms:
+    def at(cls, model: ExperimentModel, occupancies: Tensor, largest_score: float = math.inf) -> _Terms:
         q, (n_datasets, width) = len(model.nuisances.error), model.nuisances.inflation.shape
         zeros = model.error_design.new_zeros
         error_slope, error_information = zeros(q), zeros(q, q)
         slope, information = zeros(n_datasets, width), zeros(n_datasets, width, width)
         for rows, scores in model.free_parts(occupancies):
-            each = scores.log_error_variance.unsqueeze(1) * model.error_design[rows]
-            error_slope += each.sum(0)
+            error_slope += scores.log_error_variance @ model.error_design[rows]
+            each = scores.log_error_variance.clamp(max=largest_score).unsqueeze(1) * model.error_design[rows]
             error_information += each.T @ each
             design = model.inflation_design(rows) * model.present(rows).unsqueeze(2)
             slope += (design * scores.log_inflation.unsqueeze(2)).sum(1)

@@ -152,7 +152,6 @@ class FitState:
         for small in (_ROUGH_CHANGE, SMALL_CHANGE):
             self._settle_nuisances(small)
             self._refresh_designs()
-        self._settle_nuisances()
         self.begin()
         return Proposal(forms, search, minima.raw, cost_here - minima.cost, minima.costs)
 
