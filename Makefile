@@ -19,9 +19,13 @@ example: $(INSTALLED)
 test: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
-# A million inputs to the parsers and the loader of refinement files, and thousands of damaged files; an hour.
+# 1.3 million inputs to the parsers and the loader of refinement files, the most of them led by what code they reach
+# (atheris, on Linux alone), and thousands of damaged files; half an hour.
 fuzz: $(INSTALLED)
-	FUZZ_EXAMPLES=250000 FUZZ_DAMAGED=3000 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto tests/fuzz
+	$(BIN)/python -m pip install --quiet --editable ".[fuzz]"
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz.guided charts 1000000
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz.guided files 200000
+	FUZZ_EXAMPLES=20000 FUZZ_DAMAGED=3000 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto tests/fuzz
 
 # Refinements and campaigns killed at 200 random moments, and gone on with to the numbers of an unbroken run; half an hour.
 crash: $(INSTALLED)

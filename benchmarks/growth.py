@@ -14,7 +14,6 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +21,14 @@ import gemmi
 import numpy as np
 import torch
 
-from benchmarks.joint_step import prepared
-from benchmarks.series import with_timepoints
+from benchmarks.joint_step import prepared, with_repeated_timepoints
 from benchmarks.table import Table, write_json
 from benchmarks.timing import Pair, in_turn, peak_memory
 from torchref_kinetic_plugin.refinement.data_loss import DataLoss
 from torchref_kinetic_plugin.refinement.error_model import settle_error_model
 from torchref_kinetic_plugin.refinement.experiment import ExperimentData, ExperimentModel
-from torchref_kinetic_plugin.refinement.joint_objective import JointObjective
-from torchref_kinetic_plugin.refinement.joint_variables import JointVariables
 from torchref_kinetic_plugin.reflections import Grid
 from torchref_kinetic_plugin.threads import one_thread
-from torchref_kinetic_plugin.workflow.joint_setup import JointSetup, restraints_of
-from torchref_kinetic_plugin.workflow.loaded import LoadedRefinement
 
 #: Timepoints, and the largest ratio of the times per joint step of the most to the fewest.
 TIMEPOINTS, LIMIT = (8, 32, 128), 2.0
@@ -59,26 +53,9 @@ def _row(what: str, pair: Pair, beside: str, limit: str) -> str:
     return f"| {what} | {1e3 * pair.ours:.0f} ms | {1e3 * pair.theirs:.0f} ms, {beside} | {pair.ratio:.2f} | {limit} |"
 
 
-def _objective(loaded: LoadedRefinement, setup: JointSetup, n_timepoints: int) -> JointObjective:
-    """Of the same experiment with its timepoints repeated."""
-    experiment = setup.experiments[0]
-    model = experiment.model
-    data, chosen = with_timepoints(model.data, n_timepoints)
-    scale = model.base_log_scale.numpy()[chosen]
-    longer = ExperimentModel(data, model.components, scale, model.reference_occupancies)
-    schedule = replace(loaded.experiments[0].schedule, times=data.times)
-    provider = loaded.plugins.build("kinetics", loaded.settings, [schedule], loaded.structures.names, 1)
-    variables = JointVariables(
-        setup.variables.rows, setup.variables.values, experiment.bank.anisotropic, provider, [longer]
-    )
-    restraints = restraints_of(loaded, setup)
-    restraints.set_widths((0.15,))
-    return JointObjective([replace(experiment, model=longer)], variables, restraints)
-
-
 def _by_timepoints(what: str, moving: dict[str, str]) -> Iterator[str]:
     loaded, setup = prepared(moving)
-    few, *more = ((n, _objective(loaded, setup, n)) for n in TIMEPOINTS)
+    few, *more = ((n, with_repeated_timepoints(loaded, setup, n)) for n in TIMEPOINTS)
     at_few = few[1].variables.get()
     for n, objective in more:
         point = objective.variables.get()
@@ -93,7 +70,7 @@ def _by_reflections() -> Iterator[str]:
     d_min = finest[0].file.refinement.d_min
     assert d_min is not None
     half = prepared(moving, d_min=d_min * 2.0 ** (1.0 / 3.0))
-    ours, theirs = (_objective(*each, 8) for each in (finest, half))
+    ours, theirs = (with_repeated_timepoints(*each, 8) for each in (finest, half))
     points = ours.variables.get(), theirs.variables.get()
     counts = [len(each[0].experiments[0].grid.hkl) for each in (finest, half)]
     pair = in_turn(lambda: ours(points[0]), lambda: theirs(points[1]), seconds=8.0)

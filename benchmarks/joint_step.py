@@ -9,12 +9,14 @@ import numpy as np
 import torch
 
 from benchmarks.data_terms import forget_gradients
-from benchmarks.series import EXAMPLE
+from benchmarks.series import EXAMPLE, with_timepoints
 from benchmarks.timing import in_turn
 from torchref_kinetic_plugin.bridge import Crystal, StructureFactorBank
 from torchref_kinetic_plugin.bridge.row_restraints import RowRestraints
 from torchref_kinetic_plugin.bridge.shared_atoms import AtomValues, SharedAtomBank
+from torchref_kinetic_plugin.refinement.experiment import ExperimentModel
 from torchref_kinetic_plugin.refinement.joint_objective import JointObjective
+from torchref_kinetic_plugin.refinement.joint_variables import JointVariables
 from torchref_kinetic_plugin.refinement.reference import given_values
 from torchref_kinetic_plugin.structures import ParameterMap
 from torchref_kinetic_plugin.structures.moving import differing_residues, own_atoms
@@ -53,6 +55,23 @@ def prepared(moving: dict[str, str], **overrides: float) -> tuple[LoadedRefineme
     data = [experiment.data for experiment in loaded.experiments]
     start = given_values(data[0], loaded.structures.structures[0].to_gemmi())
     return loaded, prepare_joint(loaded, [start], data, loaded.build_provider(), device="cpu")
+
+
+def with_repeated_timepoints(loaded: LoadedRefinement, setup: JointSetup, n_timepoints: int) -> JointObjective:
+    """The joint objective of an experiment of so many timepoints, the measured ones again and again."""
+    experiment = setup.experiments[0]
+    model = experiment.model
+    data, chosen = with_timepoints(model.data, n_timepoints)
+    scale = model.base_log_scale.numpy()[chosen]
+    longer = ExperimentModel(data, model.components, scale, model.reference_occupancies)
+    schedule = replace(loaded.experiments[0].schedule, times=data.times)
+    provider = loaded.plugins.build("kinetics", loaded.settings, [schedule], loaded.structures.names, 1)
+    variables = JointVariables(
+        setup.variables.rows, setup.variables.values, experiment.bank.anisotropic, provider, [longer]
+    )
+    restraints = restraints_of(loaded, setup)
+    restraints.set_widths((0.15,))
+    return JointObjective([replace(experiment, model=longer)], variables, restraints)
 
 
 def _steps(what: str, moving: dict[str, str], *, whole: bool) -> Iterator[str]:

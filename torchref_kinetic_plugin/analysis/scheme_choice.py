@@ -24,6 +24,7 @@ from torchref_kinetic_plugin.plugins.series import SeriesOccupancies
 from torchref_kinetic_plugin.refinement.estimates import ProviderParameters
 from torchref_kinetic_plugin.refinement.experiment import ExperimentModel, Floats
 from torchref_kinetic_plugin.refinement.kinetic_fit import fit_kinetics
+from torchref_kinetic_plugin.refinement.scale_runaway import scale_remarks
 from torchref_kinetic_plugin.results import ComparedScheme
 
 #: Standard errors below which a difference is none.
@@ -180,7 +181,7 @@ def _candidate(entry: Entry) -> Candidate:
         fit.iterations[-1].free,
         fit.converged,
         {rows[each.summary.experiment, each.summary.timepoint]: each for each in found.predictions},
-        (*([] if fit.converged else ["the fit has not converged"]), *found.remarks),
+        (*([] if fit.converged else scale_remarks(models) or ["the fit has not converged"]), *found.remarks),
     )
 
 

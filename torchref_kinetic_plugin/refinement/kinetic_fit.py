@@ -11,6 +11,7 @@ from torchref_kinetic_plugin.refinement.error_model import SMALL_CHANGE
 from torchref_kinetic_plugin.refinement.experiment import Evaluation, ExperimentModel
 from torchref_kinetic_plugin.refinement.fit_state import MAX_HALVINGS, FitState
 from torchref_kinetic_plugin.refinement.joint_variables import Occupancies
+from torchref_kinetic_plugin.refinement.scale_runaway import scales_ran_off
 from torchref_kinetic_plugin.threads import one_thread
 
 _log = logging.getLogger(__name__)
@@ -174,6 +175,8 @@ def iterate(
 ) -> tuple[bool, tuple[float, ...]]:
     """Step until nothing is left to gain; whether that was reached, and what each start of the first step cost.
 
+    It ends too where scales run off, before numbers do.
+
     ``report`` is told of each step its number, the gain it promised, and how often it was halved.
     """
     costs: tuple[float, ...] = ()
@@ -187,6 +190,8 @@ def iterate(
         halvings = fit.step(proposal)
         report(number, gain, halvings)
         moved = fit.settle_errors()
+        if scales_ran_off(fit.models):
+            return False, costs
         # Gains fall in proportion, so what is left after a whole step is its gain times that proportion.
         left = gain * gain / max(gain, before, 1e-300) if halvings == 0 else gain
         # A step that no halving mends, though it trusted all of the curvature, has reached what rounding leaves.

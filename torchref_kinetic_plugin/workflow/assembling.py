@@ -142,10 +142,11 @@ def _geometry(run: Refinement, joint: JointOutcome) -> list[GeometrySummary]:
 def remarks_of(run: Refinement, fit: KineticFit) -> list[str]:
     """What a user has to know of data, scheme and fit, one sentence each."""
     from torchref_kinetic_plugin.occupancies import occupancies_kinetics
+    from torchref_kinetic_plugin.refinement.scale_runaway import scale_remarks
 
     found = run.loaded.remarks
     if not fit.converged:
-        found.append("the fit has not converged: the last step still promised a gain")
+        found += scale_remarks(run.models) or ["the fit has not converged: the last step still promised a gain"]
     for name, module in zip(run.provider.names, run.provider.modules_by_experiment, strict=True):
         if isinstance(module, occupancies_kinetics):
             found += [f"{name}: {remark}" for remark in module.remarks()]
