@@ -6,6 +6,7 @@ import math
 import os
 import re
 import runpy
+import shlex
 import shutil
 import subprocess
 import sys
@@ -231,6 +232,15 @@ def test_the_page_shows_the_package_as_it_is():
         assert any(block in text for text in texts.values()), f"stands in no file of the package:\n{block}"
     for path, text in texts.items():
         assert any(block in text for block in blocks), f"the page shows nothing of {path.name}"
+
+
+def test_the_commands_that_its_readme_shows_are_those_of_these_tests():
+    """Installed as `installed` does it, into this environment instead, and run as `refined` does."""
+    shown = re.findall(r"^    (\S.*)$", (SOURCE / "README.md").read_text(), re.M)
+    assert [shlex.split(line) for line in shown] == [
+        ["pip", "install", SOURCE.relative_to(ROOT).as_posix()],
+        ["torchref.kinetic", "refine", (SOURCE / "refinement.toml").relative_to(ROOT).as_posix()],
+    ]
 
 
 def test_every_setting_is_documented():

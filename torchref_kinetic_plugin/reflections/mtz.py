@@ -56,8 +56,12 @@ def _table(source: str, where: str, mtz: gemmi.Mtz, warnings: list[str]) -> Refl
         raise FileError(f"{where} has several columns named {', '.join(repeated)}; rename them")
     spacegroup = cast("gemmi.SpaceGroup | None", mtz.spacegroup)
     cells, wavelengths = {}, {}
+    datasets = {each.id: each for each in mtz.datasets}
     for column in columns[3:]:
-        dataset = column.dataset
+        dataset = datasets.get(column.dataset_id)
+        if dataset is None:
+            missing = f"column {column.label} is of a dataset {column.dataset_id} that is not there"
+            raise FileError(f"{where} is damaged: {missing}")
         cell = dataset.cell if dataset.cell.is_crystal() else mtz.cell
         checked_crystal(where, cell, spacegroup, mtz.spacegroup_name)
         # A copy: gemmi's own would keep the whole file in memory.

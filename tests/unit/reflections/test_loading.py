@@ -307,6 +307,17 @@ def test_missing_and_cut_files_are_refused(tmp_path: Path) -> None:
             read_observations(tmp_path / "cut.mtz")
 
 
+def test_columns_of_a_dataset_that_the_header_lacks_are_refused(tmp_path: Path) -> None:
+    path = crystals.write_mtz(tmp_path / "a.mtz", HKL, amplitudes())
+    content = path.read_bytes()
+    for line in (b"PROJECT", b"CRYSTAL", b"DATASET", b"DCELL  ", b"DWAVEL "):
+        assert line + b"       1 " in content
+        content = content.replace(line + b"       1 ", line + b"       7 ")
+    path.write_bytes(content)
+    with pytest.raises(FileError, match="is damaged: column FP is of a dataset 1 that is not there"):
+        read_observations(path)
+
+
 def test_cell_and_space_group_are_needed(tmp_path: Path) -> None:
     path = tmp_path / "a.cif"
     text = crystals.cif_text(HKL, {"F_meas_au": F.tolist(), "F_meas_sigma_au": SIGF.tolist()})
