@@ -43,14 +43,15 @@ def test_the_gradient_reaches_atoms_rates_and_scales(objective):
     for part, step, allowed in (
         (variables.xyz, 3e-3, 2e-2),
         (variables.b, 1e-3, 2e-2),
-        (variables.kinetics, 1e-4, 1e-3),
+        (variables.kinetics, 1e-3, 1e-3),
         (variables.scales, 1e-5, 1e-3),
     ):
         direction = np.zeros(variables.size)
         direction[part] = random.normal(size=part.stop - part.start)
         slope = (objective(x + step * direction).total - objective(x - step * direction).total) / (2.0 * step)
         # TorchRef's density is cut off at a radius, which its derivative does not see: the longer the step, the less of
-        # the slope are the jumps of voxels that come and go.
+        # the slope are the jumps of voxels that come and go. So it is with reflections whose integral takes more nodes,
+        # which moves ln L by a few millionths.
         assert gradient @ direction == pytest.approx(slope, abs=allowed * np.linalg.norm(gradient[part])), part
         assert np.abs(gradient[part]).max() > 0.0
 
