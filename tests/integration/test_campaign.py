@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -208,6 +209,20 @@ def test_two_campaigns_in_one_directory_are_refused(small, tmp_path):
     (tmp_path / "out").mkdir()
     with lock(tmp_path / "out"), pytest.raises(LockedError, match="in use by another run"):
         run_campaign(path, executor=InTurn(), builtin_only=True)
+
+
+@pytest.mark.parametrize("link", ["runs", "runs/run", "runs/run/refined"])
+def test_a_link_that_leads_out_of_the_directory_stops_the_campaign(small, tmp_path, link, capsys):
+    path, out, elsewhere = small("d_min = [3.0]"), tmp_path / "out", tmp_path / "elsewhere"
+    run = run_campaign(path, executor=InTurn(), builtin_only=True).runs[0].directory
+    place = out / link.replace("runs/run", run)
+    shutil.rmtree(place)
+    (out / run / "run.json").unlink(missing_ok=True)
+    elsewhere.mkdir()
+    place.symlink_to(elsewhere)
+    assert main([*COMMAND, str(path)]) == 2
+    assert f"{str(place)!r} is a link that leads out of its directory" in capsys.readouterr().err
+    assert list(elsewhere.iterdir()) == []
 
 
 def test_a_campaign_without_any_result_is_an_error_with_a_summary(small, tmp_path):

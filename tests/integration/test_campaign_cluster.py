@@ -32,7 +32,7 @@ def path(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def cluster():
-    options = {"n_workers": N_WORKERS, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    options = {"n_workers": N_WORKERS, "threads_per_worker": 1, "processes": True, "dashboard_address": ":0"}
     # A run that ends its worker is tried once more.
     with dask.config.set({"distributed.scheduler.allowed-failures": 1}), distributed.LocalCluster(**options) as found:
         yield found

@@ -185,7 +185,9 @@ class RateNetwork(nn.Module):
         kept = torch.ones_like(before)
         kept[origin] = 0.0
         where = torch.tensor(index, device=before.device)
-        return (before * kept).index_add(0, where, excited * torch.cat([yields, left.reshape(1)]))
+        # A product with a vector, as above.
+        arriving = torch.mv(torch.cat([yields, left.reshape(1)]).reshape(-1, 1), excited.reshape(1))
+        return (before * kept).index_add(0, where, arriving)
 
 
 def _rates_in(modules: nn.ModuleDict) -> dict[str, Rate]:
