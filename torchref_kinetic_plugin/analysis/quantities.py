@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-from scipy.linalg import null_space
 
 from torchref_kinetic_plugin.analysis.coordinates import Coordinate
 from torchref_kinetic_plugin.occupancies import occupancy_unrestrained
@@ -20,6 +19,8 @@ from torchref_kinetic_plugin.results import ALL_EXPERIMENTS
 
 #: Part of a quantity's direction, as a fraction, below which it is a combination of others.
 _NOTHING_NEW = 1e-6
+#: Slope below which a quantity is at the end of its range, as an occupancy at zero, and nothing moves it.
+_AT_ITS_END = 1e-9
 #: Kind of a free occupancy; its table is another, so that `ProviderParameters` leaves it out.
 OCCUPANCY = "occupancy"
 #: What comes first where several quantities say the same: the Gibbs energy, at the temperature where it depends least
@@ -152,7 +153,7 @@ def _label(key: Key, several: bool) -> str:
 
 @final
 class IndependentQuantities:
-    """As many of the refined quantities as are independent; the others follow from them.
+    """As many of the refined quantities as are independent; others follow from them or are at the end of their range.
 
     Parameters
     ----------
@@ -171,7 +172,9 @@ class IndependentQuantities:
         chosen: list[Quantity] = []
         axes = np.zeros((0, len(quantities[0].slope) if quantities else 0))
         for each in sorted(quantities, key=_rank):
-            direction = each.slope / np.linalg.norm(each.slope)
+            if (size := float(np.linalg.norm(each.slope))) < _AT_ITS_END:
+                continue
+            direction = each.slope / size
             left = direction - axes.T @ (axes @ direction)
             left = left - axes.T @ (axes @ left)
             if (length := float(np.linalg.norm(left))) > _NOTHING_NEW:
@@ -180,8 +183,21 @@ class IndependentQuantities:
         place = {id(each): number for number, each in enumerate(quantities)}
         self.quantities = tuple(sorted(chosen, key=lambda each: place[id(each)]))
         self.slopes = np.array([each.slope for each in self.quantities]).reshape(len(chosen), axes.shape[1])
-        whole = np.vstack([self.slopes, null_space(self.slopes).T]) if chosen else self.slopes
-        self._inverse = np.linalg.inv(whole) if chosen else whole
+        self._inverse = self._to_raw(axes)
+
+    def _to_raw(self, axes: Floats) -> Floats:
+        """Raw parameters of the quantities and of what is orthogonal to them; ``axes`` (m, n_refined) span the first.
+
+        They are brought to one size for it: an occupancy close to zero moves a million times less than others.
+        """
+        m = len(self.quantities)
+        if not m:
+            return axes
+        sizes = np.linalg.norm(self.slopes, axis=1)
+        others = np.linalg.qr(axes.T, mode="complete")[0][:, m:]
+        found: Floats = np.linalg.inv(np.vstack([self.slopes / sizes[:, None], others.T]))
+        found[:, :m] /= sizes
+        return found
 
     def information(self, raw: Floats, elsewhere: Floats | None = None) -> Floats:
         """Information (m, m) about the quantities, all else that is refined eliminated.

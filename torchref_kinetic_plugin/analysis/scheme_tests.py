@@ -76,7 +76,8 @@ def scheme_tests(models: Sequence[ExperimentModel], provider: SeriesOccupancies)
 
 def _statistic(score: Floats, variance: Floats, information: Floats) -> tuple[float, int]:
     """The statistic and its degrees of freedom: directions that keep some of their information."""
-    if not (np.linalg.eigvalsh(information) > 0.0).all():
+    spectrum = np.linalg.eigvalsh(information)
+    if spectrum[0] <= len(spectrum) * np.finfo(float).eps * spectrum[-1]:
         return 0.0, 0
     shares, vectors = eigh(variance, information)
     kept = shares > _NOTHING_LEFT
