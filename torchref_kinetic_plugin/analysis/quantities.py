@@ -183,21 +183,10 @@ class IndependentQuantities:
         place = {id(each): number for number, each in enumerate(quantities)}
         self.quantities = tuple(sorted(chosen, key=lambda each: place[id(each)]))
         self.slopes = np.array([each.slope for each in self.quantities]).reshape(len(chosen), axes.shape[1])
-        self._inverse = self._to_raw(axes)
-
-    def _to_raw(self, axes: Floats) -> Floats:
-        """Raw parameters of the quantities and of what is orthogonal to them; ``axes`` (m, n_refined) span the first.
-
-        They are brought to one size for it: an occupancy close to zero moves a million times less than others.
-        """
-        m = len(self.quantities)
-        if not m:
-            return axes
-        sizes = np.linalg.norm(self.slopes, axis=1)
-        others = np.linalg.qr(axes.T, mode="complete")[0][:, m:]
-        found: Floats = np.linalg.inv(np.vstack([self.slopes / sizes[:, None], others.T]))
-        found[:, :m] /= sizes
-        return found
+        self._inverse = axes
+        if chosen:
+            others = np.linalg.qr(axes.T, mode="complete")[0][:, len(chosen) :]
+            self._inverse = np.linalg.inv(np.vstack([self.slopes, others.T]))
 
     def information(self, raw: Floats, elsewhere: Floats | None = None) -> Floats:
         """Information (m, m) about the quantities, all else that is refined eliminated.

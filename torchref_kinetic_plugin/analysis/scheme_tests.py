@@ -21,6 +21,7 @@ from scipy.linalg import eigh
 from scipy.stats import chi2
 
 from torchref_kinetic_plugin.analysis.free_occupancies import free_directions
+from torchref_kinetic_plugin.occupancies.covariance import rounding_of
 from torchref_kinetic_plugin.occupancies.second_order import SecondOrderFit
 from torchref_kinetic_plugin.plugins.series import SeriesOccupancies
 from torchref_kinetic_plugin.refinement.experiment import ExperimentModel, Floats
@@ -77,7 +78,7 @@ def scheme_tests(models: Sequence[ExperimentModel], provider: SeriesOccupancies)
 def _statistic(score: Floats, variance: Floats, information: Floats) -> tuple[float, int]:
     """The statistic and its degrees of freedom: directions that keep some of their information."""
     spectrum = np.linalg.eigvalsh(information)
-    if spectrum[0] <= len(spectrum) * np.finfo(float).eps * spectrum[-1]:
+    if spectrum[0] <= rounding_of(spectrum):
         return 0.0, 0
     shares, vectors = eigh(variance, information)
     kept = shares > _NOTHING_LEFT

@@ -11,6 +11,7 @@ from torchref_kinetic_plugin.errors import ParameterError
 from torchref_kinetic_plugin.kinetics.constraints import Unit
 from torchref_kinetic_plugin.kinetics.parameters import ScalarParameter, as_number
 from torchref_kinetic_plugin.kinetics.priors import Prior, Restrained
+from torchref_kinetic_plugin.kinetics.sensitivity import times
 
 #: Rounding allowed when given efficiencies or populations must sum to 1.
 SUM_TOLERANCE = 1e-9
@@ -73,8 +74,8 @@ class ImpulseYields(Restrained):
             if share.frozen:
                 taken.append(share.value)
             else:
-                taken.append(_product(left, share.value))
-                left = _product(left, Unit().value(-share.raw))
+                taken.append(times(share.value, left))
+                left = times(Unit().value(-share.raw), left)
         return torch.stack(taken), left
 
     def values(self) -> dict[str, float]:
@@ -126,12 +127,3 @@ class ImpulseYields(Restrained):
             return None
         efficiencies = dict(zip(self.shares, self()[0], strict=True))
         return torch.stack([prior.loss(efficiencies[name]) for name, prior in self.priors.items()]).sum()
-
-
-def _product(left: Tensor, right: Tensor) -> Tensor:
-    """Product of two scalars.
-
-    Of elements, one factor of which stands still, the product takes torch twenty times as long in forward mode, and
-    the first of them more than a second, since it loads torch's compiler.
-    """
-    return torch.mv(left.reshape(1, 1), right.reshape(1)).reshape(())

@@ -13,6 +13,7 @@ from torchref_kinetic_plugin.kinetics.impulses import ImpulseYields
 from torchref_kinetic_plugin.kinetics.parameters import ScalarParameter, values_of
 from torchref_kinetic_plugin.kinetics.priors import Prior
 from torchref_kinetic_plugin.kinetics.rates import LogLinearRate, Rate, level_of
+from torchref_kinetic_plugin.kinetics.sensitivity import times
 from torchref_kinetic_plugin.kinetics.stationary import stationary_populations
 from torchref_kinetic_plugin.scheme import Scheme
 
@@ -165,7 +166,7 @@ class RateNetwork(nn.Module):
         if len(self.rates):
             rates = self._scaled_by_ties(values)
             raw = torch.stack([p.raw for p in self.efficiency_parameters().values()])
-            # Of elements, one factor of which stands still, a product takes torch twenty times as long in forward mode.
+            # Not a product of elements, for the reason that `times` has.
             shares = torch.cat([torch.diag(Unit().value(raw)), torch.diag(Unit().value(-raw))])
             flows = torch.mv(shares, rates)
             flat = flat.index_add(0, self._cells, flows)
@@ -185,9 +186,7 @@ class RateNetwork(nn.Module):
         kept = torch.ones_like(before)
         kept[origin] = 0.0
         where = torch.tensor(index, device=before.device)
-        # A product with a vector, as above.
-        arriving = torch.mv(torch.cat([yields, left.reshape(1)]).reshape(-1, 1), excited.reshape(1))
-        return (before * kept).index_add(0, where, arriving)
+        return (before * kept).index_add(0, where, times(torch.cat([yields, left.reshape(1)]), excited))
 
 
 def _rates_in(modules: nn.ModuleDict) -> dict[str, Rate]:

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from torchref_kinetic_plugin.errors import ParameterError, ShapeError
+from torchref_kinetic_plugin.occupancies.covariance import covariance_of
 from torchref_kinetic_plugin.occupancies.kinetic import occupancies_kinetics
-from torchref_kinetic_plugin.occupancies.second_order import Minima, QuadraticTarget, SecondOrderFit, covariance_of
+from torchref_kinetic_plugin.occupancies.second_order import Minima, QuadraticTarget, SecondOrderFit
 
 #: Absolute rounding of the derivative of an occupancy.
 _SLOPE_ROUNDING = 1e-12

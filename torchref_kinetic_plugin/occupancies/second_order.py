@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torchref_kinetic_plugin.errors import ParameterError
 from torchref_kinetic_plugin.kinetics.parameters import Float64Module
 from torchref_kinetic_plugin.kinetics.sensitivity import jacobian, refined_parameters
+from torchref_kinetic_plugin.occupancies.covariance import rounding_of
 from torchref_kinetic_plugin.occupancies.drawing import drawn_levels
 from torchref_kinetic_plugin.occupancies.kinetic import occupancies_kinetics
 from torchref_kinetic_plugin.occupancies.unrestrained import occupancy_unrestrained
@@ -227,7 +228,7 @@ class SecondOrderFit:
         here = self.get()
         cost, gradient, hessian = self.terms(here)
         values, vectors = np.linalg.eigh(hessian)
-        known = values > len(values) * np.finfo(float).eps * max(values[-1], 0.0)
+        known = values > rounding_of(values)
         along = vectors[:, known].T @ gradient
         step = -(vectors[:, known] / values[known]) @ along
         step *= min(1.0, _LONGEST_STEP / max(float(np.abs(step).max(initial=0.0)), 1e-300))
@@ -302,20 +303,6 @@ def occupancy_jacobian(model: nn.Module) -> tuple[Tensor, Tensor]:
     rows = [_flat_gradient(entry, inputs, create_graph=False) for entry in output.flatten()]
     slopes = torch.stack(rows).to(torch.float64) if inputs else output.new_zeros(output.numel(), 0)
     return output.detach().to("cpu", torch.float64), slopes.cpu().reshape(*output.shape, -1).to(torch.float64)
-
-
-def covariance_of(hessian: Floats, floor: float) -> Floats:
-    """Inverse of a Hessian; the variance of what has a curvature below ``floor`` is infinite."""
-    known = np.diag(hessian) > floor
-    covariance = np.diag(np.where(known, 0.0, np.inf))
-    part = hessian[np.ix_(known, known)]
-    scale = np.sqrt(np.diag(part))
-    values, vectors = np.linalg.eigh(part / np.outer(scale, scale))
-    if values.size and values[0] <= len(values) * np.finfo(float).eps * values[-1]:
-        # Only combinations are determined; which ones is a question for the identifiability analysis.
-        return np.diag(np.full(len(hessian), np.inf))
-    covariance[np.ix_(known, known)] = (vectors / values) @ vectors.T / np.outer(scale, scale)
-    return covariance
 
 
 def _loss(model: nn.Module) -> Tensor:

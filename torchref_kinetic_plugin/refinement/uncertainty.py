@@ -9,7 +9,8 @@ from typing import final
 import numpy as np
 import torch
 
-from torchref_kinetic_plugin.occupancies.second_order import SecondOrderFit, covariance_of
+from torchref_kinetic_plugin.occupancies.covariance import covariance_of, rounding_of
+from torchref_kinetic_plugin.occupancies.second_order import SecondOrderFit
 from torchref_kinetic_plugin.plugins.series import SeriesOccupancies
 from torchref_kinetic_plugin.refinement.curvature import error_coupling, scale_curvature
 from torchref_kinetic_plugin.refinement.error_model import error_model_covariance
@@ -139,7 +140,7 @@ def half_inverse(information: Floats) -> tuple[Floats, Floats]:
         (n, n), symmetric, about parameters of order 1.
     """
     values, vectors = np.linalg.eigh(information)
-    known = values > max(_NO_INFORMATION, len(values) * np.finfo(float).eps * max(values, default=0.0))
+    known = values > max(_NO_INFORMATION, rounding_of(values))
     return (vectors[:, known] / np.sqrt(values[known])).T, vectors[:, ~known]
 
 
